@@ -1,0 +1,20 @@
+"""synthgen: several language models write a labelled text dataset together and improve it round by round."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from synthgen.api import compare as compare
+    from synthgen.api import execute as execute
+    from synthgen.api import fusegen as fusegen
+    from synthgen.api import load_run as load_run
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "compare", "execute", "fusegen", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from synthgen import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'synthgen' has no attribute {name!r}")

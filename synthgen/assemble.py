@@ -1,0 +1,72 @@
+"""From a recipe's names to the parts they stand for; every mistake is found here, before anything is written."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from synthgen.downstream.registry import make_stm
+from synthgen.evolve import Parts
+from synthgen.methods import make_method
+from synthgen.plms.catalog import PLM, resolve_plms
+from synthgen.plms.pocket import check_pocket, pocket_digest
+from synthgen.recipe import Recipe
+from synthgen.tasks.gold import load_gold
+from synthgen.tasks.registry import load_task
+
+
+def assemble(recipe: Recipe) -> Parts:
+    """Resolve task, PLMs, STM, method and gold. Raises ``UserError`` for whatever is wrong with one of them."""
+    task = load_task(recipe.task)
+    plms = resolve_plms(recipe.plms, recipe.profile)
+    if recipe.engine != "scripted":
+        for plm in plms:
+            if plm.model.startswith("pocket/"):
+                check_pocket(plm)
+    stm = make_stm(recipe.stm, seed=recipe.seed)
+    method = make_method(recipe, task, [plm.name for plm in plms], stm)
+    gold = load_gold(task, recipe.gold, pocket=recipe.profile == "pocket")
+    return Parts(task, plms, stm, method, gold)
+
+
+def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
+    """Return what the manifest says of a run besides its times and status."""
+    return {
+        "method": recipe.method,
+        "task": parts.task.name,
+        "profile": recipe.profile,
+        "seed": recipe.seed,
+        "fingerprint": recipe.fingerprint,
+        "plms": [_described(plm, recipe.engine) for plm in parts.plms],
+        "device": _device(recipe.engine),
+        "versions": _versions(),
+    }
+
+
+def _described(plm: PLM, engine: str) -> dict[str, Any]:
+    bundled = plm.model.startswith("pocket/") and engine != "scripted"
+    return {
+        "name": plm.name,
+        "model": "scripted" if engine == "scripted" else plm.model,
+        "revision": pocket_digest(plm) if bundled else plm.revision,
+        "license": plm.license,
+        "size": plm.size,
+    }
+
+
+def _device(engine: str) -> str:
+    if engine != "scripted":
+        import torch
+
+        if torch.cuda.is_available():
+            return str(torch.cuda.get_device_name())
+    return f"cpu ({platform.machine()})"
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in ("synthgen", "torch", "transformers", "datasets", "scikit-learn", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,86 @@
+"""The options that every method shares, and how they become a recipe."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import yaml
+
+from synthgen.errors import UserError
+from synthgen.recipe import Recipe, make_recipe
+
+ProfileOption = Literal["auto", "pocket", "paper"]
+ResumeOption = Literal["never", "if-possible", "always"]
+EngineOption = Literal["auto", "transformers", "scripted"]
+
+Task = Annotated[str, typer.Option(help="A task of `synthgen tasks`, or a task file.")]
+Plms = Annotated[
+    str | None, typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders.")
+]
+Profile = Annotated[ProfileOption, typer.Option(help="Defaults: pocket runs anywhere, paper has the papers' settings.")]
+Samples = Annotated[int | None, typer.Option(help="Samples per PLM, over all rounds.")]
+Rounds = Annotated[int | None, typer.Option(help="Rounds of feedback after the first, zero-shot one.")]
+Demos = Annotated[int | None, typer.Option(help="Demonstrations in a prompt.")]
+Candidates = Annotated[int | None, typer.Option(help="Samples the demonstrations are picked from.")]
+Stm = Annotated[str | None, typer.Option(help="Small task model: tfidf, or embedding:MODEL.")]
+Gold = Annotated[str | None, typer.Option(help="JSONL with text and label to measure accuracy on, or none.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Engine = Annotated[EngineOption, typer.Option(help="What runs the PLMs; scripted is a deterministic fake.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", help="Any other setting, e.g. options.select=random; repeatable.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run; default: a new one under runs/.")]
+Resume = Annotated[ResumeOption, typer.Option(help="Continue a run; --resume alone means always.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object on stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A recipe and the sentences a user should hear about how it came to be."""
+
+    recipe: Recipe
+    notes: tuple[str, ...] = ()
+
+
+def settle(
+    method: str, profile: ProfileOption, plms: str | None, extra: list[str] | None, given: dict[str, Any]
+) -> Settled:
+    """Make the recipe of a method command. Raises ``UserError`` where a setting is wrong."""
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if plms is not None:
+        settings["plms"] = tuple(spec.strip() for spec in plms.split(",") if spec.strip())
+    notes: tuple[str, ...] = ()
+    if profile == "auto":
+        settings["profile"], why = _detect()
+        notes = (f"Profile: {settings['profile']} ({why}).",)
+    else:
+        settings["profile"] = profile
+    for assignment in extra or []:
+        _assign(settings, assignment)
+    return Settled(make_recipe({"method": method, **settings}), notes)
+
+
+def _assign(settings: dict[str, Any], assignment: str) -> None:
+    name, equals, text = assignment.partition("=")
+    if not equals or not name:
+        raise UserError(f"--set wants NAME=VALUE, not {assignment!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    if name.startswith("options."):
+        settings["options"] = {**settings.get("options", {}), name.removeprefix("options."): value}
+    else:
+        settings[name] = value
+
+
+def _detect() -> tuple[str, str]:
+    """Return the profile for this machine, and why: the papers' 7B models in half precision want 16 GB."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "pocket", "no GPU found"
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    name = torch.cuda.get_device_name()
+    return ("paper" if free >= 18 else "pocket"), f"{name} with {free:.0f} GB free"

@@ -1,0 +1,1 @@
+"""Every completion becomes a sample or is rejected with a reason."""

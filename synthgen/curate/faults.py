@@ -1,0 +1,111 @@
+"""What is wrong with a text in itself: chat boiler-plate, unfilled placeholders, echoes of the prompt."""
+
+import re
+from itertools import product
+
+from synthgen.curate.reasons import Reason
+from synthgen.curate.words import words
+from synthgen.tasks.task import Task
+
+_BOILERPLATE = re.compile(
+    "|".join(
+        (
+            r"\bas an ai (?:language )?(?:model|assistant|chatbot)\b|\bas an ai, i\b|\b(?:ai|large) language model\b",
+            r"^(?:sure|certainly|of course|absolutely)\b[\s!,.:]*"
+            r"(?:here(?:'s| is| are)|below is|i(?: can|'ll| will) (?:help|write))\b",
+            r"^(?:here(?:'s| is| are)|below is) (?:[\w'-]+ ){0,5}"
+            r"(?:review|sentence|text|example|sample|article)s?\b[^.!?]{0,60}:",
+            r"\bi(?:'d| would) be (?:happy|glad) to (?:help|assist|write|provide|generate|create)\b",
+            r"\bi(?: cannot|'m unable to| am unable to| can't) (?:fulfill?|generate|provide|create|comply|assist)\b",
+            r"\bi hope (?:this|that|it) helps\W*$",
+            r"\blet me know if you(?:'d like| would like| need (?:any|more|another|further))\b",
+            r"^(?:sure|certainly|of course|absolutely)\W*$",
+            r"^(?:user|assistant|human|system)\s?:",
+        )
+    ),
+    re.IGNORECASE,
+)
+_NOUN = (
+    r"(?:name|title|genre|theme|topic|actor|actress|character|movie|film|book|sentiment|adjective|noun|plot|location"
+    r"|place|product|brand|company|restaurant|number|date|year|event|person|descriptor)(?:s|\(s\)|'s)?"
+)
+_SLOT = (
+    r"(?:(?:insert|enter|list|describe|specify|your|add your|add a)\b[^\]>)}]{0,80}"
+    r"|(?!(?:the|a|its|his|her|their|this|that|my|our) )"
+    rf"(?:[\w'/-]+ ){{0,4}}(?:[\w'-]+/)*{_NOUN}(?: ?\d+| here)?)"
+)
+_PLACEHOLDER = re.compile(
+    "|".join(
+        (
+            r"</?[a-z][^<>]{0,60}>",
+            rf"\[{_SLOT}\]|(?<!\w)\[[b-hj-z]\](?!\w)|\[object object\]",
+            rf"\{{(?:{_SLOT}|[a-z]|[a-z]+_[a-z_]+)\}}",
+            r"\(insert [^)]{1,60}\)",
+            r"\((?:movie|film|novel|book|actor|actress|director|character|product|brand)(?:'s)? (?:name|title)\)",
+            r"_{3,}",
+        )
+    ),
+    re.IGNORECASE,
+)
+_CROSSES = re.compile(r"\bX{3,}\b")
+_ECHO = re.compile(
+    "|".join(
+        (
+            r"\b(?:movie|film|product|restaurant|book|business|paper) reviews?(?: in [\w -]{1,60})?"
+            r" (?:is|are|was|reads?|goes)\s?:",
+            r"(?:^|[.!?:>]['\"]? )(?:the|a|another) (?:new )?(?:movie|film) review (?:is|was|in|for|has|reads)\b",
+        )
+    ),
+    re.IGNORECASE,
+)
+_RUN = 6
+
+
+class Faults:
+    """Looks for faults that need nothing but the text and the task's prompts."""
+
+    def __init__(self, task: Task) -> None:
+        self._tails, self._runs = _echoes(task)
+
+    def find(self, text: str, tokens: list[str]) -> Reason | None:
+        """Return the first of boilerplate, placeholder, prompt_echo that holds of a text with these words, or None."""
+        plain = text.replace("’", "'")
+        if _BOILERPLATE.search(plain):
+            return Reason.BOILERPLATE
+        if _PLACEHOLDER.search(plain) or _CROSSES.search(plain):
+            return Reason.PLACEHOLDER
+        if _ECHO.search(plain) or (self._tails and self._tails.search(plain)) or self._repeats(tokens):
+            return Reason.PROMPT_ECHO
+        return None
+
+    def _repeats(self, tokens: list[str]) -> bool:
+        return not self._runs.isdisjoint(runs(tokens, _RUN))
+
+
+def runs(tokens: list[str], length: int) -> set[tuple[str, ...]]:
+    """Return all runs of ``length`` consecutive words; none where there are fewer words."""
+    return set(zip(*(tokens[start:] for start in range(length)), strict=False))
+
+
+def _echoes(task: Task) -> tuple[re.Pattern[str] | None, set[tuple[str, ...]]]:
+    """Return how the prompts lead into a text ("movie review reads:"), and their runs of six words."""
+    prompts = task.prompts
+    templates = (
+        prompts.zero_shot,
+        prompts.demonstration,
+        prompts.few_shot,
+        prompts.bad,
+        prompts.good,
+        prompts.contrastive,
+    )
+    tails: set[str] = set()
+    found: set[tuple[str, ...]] = set()
+    for template, label in product(templates, task.labels):
+        wording = task.describe.get(label, label.replace("_", " ").lower())
+        for part in re.split(r"\{text\}|\{demonstrations\}", template.replace("{label}", wording)):
+            spoken = words(part)
+            found |= runs(spoken, _RUN)
+            if part.rstrip(' "').endswith(":") and len(spoken) >= 3:
+                tails.add(r"\W+".join(map(re.escape, spoken[-3:])))
+    pattern = re.compile(rf"\b(?:{'|'.join(sorted(tails))})\s?:", re.IGNORECASE) if tails else None
+    return pattern, found

@@ -1,0 +1,128 @@
+"""Any labelled dataset, not only a run's: read it, train an STM on it, score it, map it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synthgen.errors import UserError
+from synthgen.tasks.task import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def evaluate_dataset(
+    path: Path, task_name: str, *, gold: str | None = None, stm: str = "tfidf", seed: int = 0
+) -> dict[str, Any]:
+    """Train ``stm`` on the dataset (with its weights, where it has some) and score it on gold.
+
+    Returns ``accuracy`` (0 to 1), ``stm``, ``samples`` and ``gold``. Raises ``UserError`` for what cannot be read.
+    """
+    from synthgen.downstream.registry import make_stm
+    from synthgen.evaluate import accuracies
+    from synthgen.tasks.gold import load_gold
+    from synthgen.tasks.registry import load_task
+
+    task = load_task(task_name)
+    rows = read_dataset(path, task)
+    model = make_stm(stm, seed=seed)
+    held = load_gold(task, gold, pocket=True)
+    if held is None:
+        raise UserError("There is nothing to evaluate on: give --gold FILE.")
+    features = model.start(rows["text"])
+    labels = np.array([task.label_id(label) for label in rows["label"]])
+    fit = model.fit(features, labels, np.array(rows["weight"]), n_labels=len(task.labels))
+    accuracy = accuracies([fit], stm=model, task=task, gold=held)[0]
+    return {
+        "accuracy": accuracy,
+        "stm": stm,
+        "samples": len(rows["text"]),
+        "gold": {"source": held.source, "size": len(held.texts)},
+    }
+
+
+def dataset_dynamics(path: Path, task_name: str | None, *, stm: str = "tfidf", seed: int = 0) -> "pa.Table":
+    """Return the dynamics table of a dataset that is not a run, one STM per PLM (or one, where none is named)."""
+    import pyarrow as pa
+
+    from synthgen.downstream.dynamics import training_dynamics
+    from synthgen.downstream.registry import make_stm
+    from synthgen.tasks.registry import load_task
+
+    task = load_task(task_name) if task_name else None
+    rows = read_dataset(path, task)
+    names = list(task.labels) if task else sorted(set(rows["label"]))
+    model = make_stm(stm, seed=seed)
+    features = model.start(rows["text"])
+    labels = np.array([names.index(label) for label in rows["label"]])
+    wrote = np.array(rows["plm"])
+    columns: dict[str, Any] = {name: np.empty(len(labels)) for name in ("confidence", "variability", "correctness")}
+    for plm in sorted(set(rows["plm"])):
+        own = np.flatnonzero(wrote == plm)
+        fit = model.fit(features[own], labels[own], n_labels=len(names))
+        seen = training_dynamics(fit.epoch_probabilities, labels[own])
+        for name in columns:
+            columns[name][own] = getattr(seen, name)
+    return pa.table({"id": rows["id"], "plm": rows["plm"], "label": rows["label"], **columns})
+
+
+def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
+    """Return the columns text, label (names), weight, plm and id.
+
+    ``path`` is a run, a folder with Parquet, or a Parquet or JSONL file. Label ids follow the file's ClassLabel, else
+    the task. Raises ``UserError`` for what is not a labelled dataset.
+    """
+    file = _file(path)
+    if file.suffix == ".parquet":
+        columns = _from_parquet(file, task)
+    else:
+        from synthgen.tasks.gold import read_labelled
+
+        read = read_labelled(file, task.labels if task else None, what="dataset")
+        columns = {"text": list(read.texts), "label": list(read.labels)}
+    count = len(columns["text"])
+    if len(set(columns["label"])) < 2:
+        raise UserError(f"{path} has fewer than two labels; there is nothing to learn from it.")
+    if task and (unknown := sorted(set(columns["label"]) - set(task.labels))):
+        raise UserError(f"{path} has labels that task {task.name} does not have: {', '.join(unknown[:5])}.")
+    defaults: dict[str, list[Any]] = {
+        "weight": [1.0] * count,
+        "plm": ["dataset"] * count,
+        "id": [str(row) for row in range(count)],
+    }
+    return {**defaults, **columns}
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    for candidate in (path / "dataset" / "train.parquet", path / "train.parquet", *sorted(path.glob("*.parquet"))):
+        if candidate.is_file():
+            return candidate
+    if (path / "recipe.yaml").is_file():
+        raise UserError(f"The run in {path} has no dataset yet; continue it with --resume.")
+    raise UserError(f"{path} is no dataset: give a run folder, or a Parquet or JSONL file.")
+
+
+def _from_parquet(file: Path, task: Task | None) -> dict[str, list[Any]]:
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} is not readable Parquet: {' '.join(str(error).split())[:150]}.") from None
+    if missing := {"text", "label"} - set(table.column_names):
+        raise UserError(f"{file} has no column {' and '.join(sorted(missing))}.")
+    wanted = ("text", "label", "weight", "plm", "id")
+    columns = {name: table[name].to_pylist() for name in wanted if name in table.column_names}
+    if columns["label"] and isinstance(columns["label"][0], int):
+        info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+        names = info.get("info", {}).get("features", {}).get("label", {}).get("names") or (task and list(task.labels))
+        if not names:
+            raise UserError(f"{file} has label ids without names; say --task.")
+        columns["label"] = [names[label] for label in columns["label"]]
+    return columns

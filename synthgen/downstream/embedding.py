@@ -1,0 +1,83 @@
+"""The STM ``embedding:<model>``: a frozen sentence encoder under a linear head. No text is encoded twice."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.downstream.head import HeadFit, fit_head
+from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.errors import UserError
+
+
+class EmbeddingSTM:
+    """A sentence-transformers id or folder; it is loaded at the first text.
+
+    Features are unit embeddings, standardised on the start texts and divided by ``sqrt(d)``: rows of length about 1,
+    as the head's L2 expects. The last bits of an embedding depend on the texts it was encoded with. Raises
+    ``UserError`` where the package or the model is missing.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.name = f"embedding:{model}"
+        self._model = model
+        self._encoder: Any = None
+        self._seen: dict[str, NDArray[np.float32]] = {}
+        self._mean: FloatArray | None = None
+        self._scale: FloatArray = np.empty(0)
+
+    def start(self, texts: Sequence[str]) -> FloatArray:
+        """Fix mean and scale on ``texts`` and return their features (n, d)."""
+        vectors = self._encode(texts)
+        self._mean = vectors.mean(axis=0)
+        spread = vectors.std(axis=0)
+        # A dimension in which the start texts do not differ carries only rounding: it must not be blown up.
+        flat = spread < 1e-6
+        self._scale = np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread)) / np.sqrt(vectors.shape[1])
+        return self.features(texts)
+
+    def features(self, texts: Sequence[str]) -> FloatArray:
+        """Return the features (n, d) of texts. Raises ``RuntimeError`` before a start."""
+        if self._mean is None:
+            raise RuntimeError("call start before features")
+        if not texts:
+            return np.empty((0, len(self._mean)))
+        return (self._encode(texts) - self._mean) * self._scale
+
+    def fit(
+        self,
+        features: Features,
+        labels: IntArray,
+        weights: FloatArray | None = None,
+        *,
+        n_labels: int,
+        epochs: int = 6,
+        converge: bool = True,
+    ) -> HeadFit:
+        """Fit the head; see ``fit_head``."""
+        return fit_head(features, labels, weights, n_labels=n_labels, epochs=epochs, converge=converge)
+
+    def _encode(self, texts: Sequence[str]) -> FloatArray:
+        if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:
+            if self._encoder is None:
+                self._encoder = _load(self._model)
+            vectors = self._encoder.encode(new, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+            self._seen.update(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
+        return np.stack([self._seen[text] for text in texts]).astype(np.float64)
+
+
+def _load(model: str) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise UserError(
+            f"STM embedding:{model} needs sentence-transformers: pip install 'synthgen[embedding]'."
+        ) from None
+    try:
+        return SentenceTransformer(model)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:160]
+        raise UserError(
+            f"Sentence encoder {model!r} cannot be loaded; name a sentence-transformers folder or Hub id ({reason})."
+        ) from None

@@ -1,0 +1,82 @@
+"""Self-boosting weight adjustment (FuseGen): samples the STM gets wrong after a short training lose weight."""
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from synthgen.downstream.stm import Features, Fit, FloatArray, IntArray
+
+SHORT_EPOCHS = 4
+"""Epochs of each training, in place of the paper's single pass over BERT.
+
+With one or two the head is still swayed by few frequent words and the adjustment runs away with it (a fifth of the
+right samples lost); at the optimum it has memorised so many wrong labels that it no longer sees them.
+"""
+
+
+class FitFunction(Protocol):
+    """``STM.fit``."""
+
+    def __call__(
+        self,
+        features: Features,
+        labels: IntArray,
+        weights: FloatArray | None = None,
+        *,
+        n_labels: int,
+        epochs: int,
+        converge: bool,
+    ) -> Fit:
+        """See ``STM.fit``."""
+
+
+def code_beta(samples: int, updates: int) -> float:
+    """Return ``1 + sqrt(max(1, 2 ln(n/E)))``, what FuseGen's released code uses: 4.255 for 6000 samples, 30 updates."""
+    return 1 + math.sqrt(max(1.0, 2 * math.log(samples / updates)))
+
+
+def paper_beta(samples: int, updates: int) -> float:
+    """Return ``1 + sqrt(2 ln(n) / E)``: 1.761 for 6000 samples, 30 updates.
+
+    The paper writes the inverse, 0.568, as TrAdaBoost (Dai et al. 2007) does; here wrong samples are multiplied by
+    ``beta ** -error`` under both conventions.
+    """
+    return 1 + math.sqrt(2 * math.log(samples) / updates)
+
+
+def adjust_weights(
+    fit: FitFunction,
+    features: Features,
+    labels: IntArray,
+    *,
+    n_labels: int,
+    updates: int = 30,
+    beta: Callable[[int, int], float] = code_beta,
+) -> FloatArray:
+    """Return weights (n,), mean 0.5, after ``updates`` short trainings from the common start on all samples.
+
+    ``beta`` gives the base from (samples, updates). Each update applies ``boost`` with the probabilities the STM gives
+    its own training samples.
+    """
+    weights = np.full(len(labels), 0.5)
+    base = beta(len(labels), updates)
+    for _ in range(updates):
+        trained = fit(features, labels, weights, n_labels=n_labels, epochs=SHORT_EPOCHS, converge=False)
+        weights = boost(weights, trained.predict_proba(features), labels, base)
+    return weights
+
+
+def boost(weights: FloatArray, probabilities: FloatArray, labels: IntArray, beta: float) -> FloatArray:
+    """Return weights after one update: wrong samples times ``beta ** -(1 - p(label))``, then each label's old sum.
+
+    Wrong: another label is more probable. FuseGen restores the sum over all samples; restoring it label by label
+    keeps that sum too, and stops a label from dying out: the weaker one gets ever less weight and ever more errors.
+    """
+    rows = np.arange(len(labels))
+    wrong = probabilities.argmax(axis=1) != labels
+    lowered = weights * np.where(wrong, beta ** (probabilities[rows, labels] - 1), 1.0)
+    before, after = np.bincount(labels, weights), np.bincount(labels, lowered)
+    share = np.divide(before, after, out=np.ones_like(before), where=after > 0)
+    return lowered * share[labels]

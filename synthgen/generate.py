@@ -1,0 +1,127 @@
+"""Ask one PLM for its samples of a round: exact quotas, every completion judged, rejected ones asked for again."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from synthgen.curate.curator import Curator
+from synthgen.events import Generated, Observer
+from synthgen.plms.engines.base import Engine
+from synthgen.records import Completion, Rejected, Request, Sample, Sampling
+from synthgen.runs.journal import Journal
+from synthgen.seeds import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one PLM is asked for in one round: ``quota`` samples a label, with any of the label's ``prompts``."""
+
+    plm: str
+    round: int
+    quota: Mapping[str, int]
+    prompts: Mapping[str, Sequence[str]]
+    sampling: Sampling
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What came of an order. ``missing`` counts samples a label that no attempt brought; tokens are summed."""
+
+    samples: list[Sample] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    tokens: Counter[str] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+
+
+def harvest(
+    order: Order,
+    *,
+    seed: int,
+    attempts: int,
+    curator: Curator,
+    journal: Journal,
+    open_engine: Callable[[], Engine],
+    observe: Observer,
+) -> Harvest:
+    """Fill the order's quotas, asking for exactly what is missing, at most ``attempts`` times.
+
+    Completions are judged in the order of their requests, whatever the order in which they came back.
+    """
+    result = Harvest()
+    missing = Counter({label: count for label, count in order.quota.items() if count})
+    asked: Counter[str] = Counter()
+    with _opened_once(open_engine) as engine:
+        for _ in range(attempts):
+            if not missing.total():
+                break
+            requests = _requests(order, missing, asked, seed)
+            for request, completion in _answers(requests, journal, engine, result, order, observe):
+                verdict = curator.judge(request, completion)
+                if isinstance(verdict, Sample):
+                    result.samples.append(verdict)
+                    missing[request.label] -= 1
+                else:
+                    result.rejected.append(verdict)
+    result.missing = +missing
+    return result
+
+
+def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: int) -> list[Request]:
+    requests = []
+    for label, count in sorted(missing.items()):
+        prompts = order.prompts[label]
+        for _ in range(count):
+            serial = asked[label]
+            asked[label] += 1
+            own = derive_seed(seed, order.round, order.plm, label, serial)
+            requests.append(
+                Request(
+                    id=f"{order.round:02d}-{order.plm}-{label}-{serial:05d}",
+                    plm=order.plm,
+                    round=order.round,
+                    label=label,
+                    prompt=prompts[derive_seed(own, "prompt") % len(prompts)],
+                    seed=own,
+                    sampling=order.sampling,
+                )
+            )
+    return requests
+
+
+def _answers(
+    requests: list[Request],
+    journal: Journal,
+    engine: Callable[[], Engine],
+    result: Harvest,
+    order: Order,
+    observe: Observer,
+) -> Iterator[tuple[Request, Completion]]:
+    answered: dict[str, Completion] = {}
+    for batch in journal.replay(requests, engine):
+        tokens = 0
+        for request, completion in batch:
+            answered[request.id] = completion
+            result.tokens["prompt"] += completion.prompt_tokens
+            result.tokens["completion"] += completion.completion_tokens
+            result.tokens["cached"] += completion.cached_tokens
+            tokens += completion.completion_tokens
+        asked = sum(order.quota.values())
+        observe(Generated(order.plm, asked, len(result.samples), len(result.rejected), len(answered), tokens))
+    return iter([(request, answered[request.id]) for request in requests])
+
+
+@contextmanager
+def _opened_once(open_engine: Callable[[], Engine]) -> Iterator[Callable[[], Engine]]:
+    opened: list[Engine] = []
+
+    def engine() -> Engine:
+        if not opened:
+            opened.append(open_engine())
+        return opened[0]
+
+    try:
+        yield engine
+    finally:
+        for one in opened:
+            one.close()

@@ -1,0 +1,59 @@
+"""The parts every method fills in: plan, learn, select, weigh."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from synthgen.downstream.stm import Fit, FloatArray
+from synthgen.records import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A sample chosen to be shown, with the scores it was chosen by."""
+
+    sample: Sample
+    scores: Mapping[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one round asks for: ``quotas[plm][label]`` samples, with any of ``prompts[label]``.
+
+    ``shown`` are the texts in those prompts, so that copies of them can be told.
+    """
+
+    quotas: Mapping[str, Mapping[str, int]]
+    prompts: Mapping[str, Sequence[str]]
+    shown: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Learned:
+    """What a round's STMs say. ``fit`` is trained on the union, ``by_plm`` on each PLM's samples alone.
+
+    ``dynamics`` are the columns of ``dynamics.parquet``, a value a sample, in the order of the samples. ``scores`` is
+    the method's own, for its ``select``.
+    """
+
+    fit: Fit
+    by_plm: dict[str, Fit]
+    dynamics: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    scores: Any = None
+
+
+class Method(Protocol):
+    """One way round the loop. Nothing here sees gold data."""
+
+    def plan(self, round: int, demonstrations: Sequence[Demonstration]) -> Plan:
+        """Say what the PLMs write in this round."""
+
+    def learn(self, samples: Sequence[Sample]) -> Learned:
+        """Train the STMs on all samples so far."""
+
+    def select(self, round: int, samples: Sequence[Sample], learned: Learned) -> list[Demonstration]:
+        """Pick what the next round's prompts show."""
+
+    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+        """Return the final weights, shape ``(n,)``, mean 1, and the final STM trained with them."""

@@ -1,0 +1,1 @@
+"""The PLMs: which there are, and what runs them."""

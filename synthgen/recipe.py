@@ -1,0 +1,119 @@
+"""A recipe: everything a run depends on, checked before anything heavy loads."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from synthgen.errors import UserError
+from synthgen.seeds import short_id
+from synthgen.text import nearest
+
+Profile = Literal["pocket", "paper"]
+
+PROFILES: dict[Profile, dict[str, Any]] = {
+    "pocket": {
+        "plms": ("gpt2", "llama2", "vicuna", "opt", "chatglm3", "flan-t5"),
+        "samples": 500,
+        "rounds": 4,
+        "demos": 8,
+        "candidates": 40,
+        "stm": "tfidf",
+    },
+    "paper": {
+        "plms": ("gpt2", "llama2", "vicuna", "opt", "flan-t5"),
+        "samples": 1000,
+        "rounds": 4,
+        "demos": 8,
+        "candidates": 40,
+        "stm": "tfidf",
+    },
+}
+"""What a profile fills in where the user says nothing."""
+
+
+class Recipe(BaseModel):
+    """The complete setting of a run. ``samples`` are per PLM, over all rounds; ``rounds`` counts rounds of feedback.
+
+    ``demos`` demonstrations are picked from ``candidates``. ``attempts`` bounds how often a rejected completion is
+    asked for again. ``options`` are the method's own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str = "fusegen"
+    task: str
+    plms: Annotated[tuple[str, ...], Field(min_length=1)]
+    profile: Profile = "pocket"
+    samples: Annotated[int, Field(ge=1)]
+    rounds: Annotated[int, Field(ge=0)]
+    demos: Annotated[int, Field(ge=1)]
+    candidates: Annotated[int, Field(ge=1)]
+    stm: str = "tfidf"
+    gold: str | None = None
+    seed: int = 0
+    engine: Literal["auto", "transformers", "scripted"] = "auto"
+    temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    curate: bool = True
+    attempts: Annotated[int, Field(ge=1)] = 12
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Recipe":
+        if self.demos > self.candidates:
+            raise ValueError(f"{self.demos} demonstrations cannot be picked from {self.candidates} candidates")
+        if self.samples < self.rounds + 1:
+            raise ValueError(f"{self.samples} samples a PLM cannot be spread over {self.rounds + 1} batches")
+        first = len(self.plms) * (self.samples // (self.rounds + 1))
+        if self.rounds and self.demos > first:
+            raise ValueError(f"{self.demos} demonstrations are more than the {first} samples of the first round")
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of all settings: equal recipes, equal fingerprint."""
+        return short_id(self.model_dump_json())
+
+    def to_yaml(self) -> str:
+        """Return the recipe as YAML that ``read_recipe`` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def make_recipe(settings: dict[str, Any]) -> Recipe:
+    """Fill in the profile's defaults and check. Raises ``UserError`` naming the setting and the nearest right one."""
+    profile = settings.get("profile", "pocket")
+    if profile not in PROFILES:
+        raise UserError(f"There is no profile {profile!r}; choose pocket or paper.")
+    try:
+        return Recipe.model_validate({**PROFILES[profile], **settings})
+    except ValidationError as error:
+        raise UserError(_explain(error)) from None
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe file. Raises ``UserError`` where it is missing or wrong."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no recipe {path}.") from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; give its recipe.yaml.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path} is not a recipe: it must be settings, one a line, such as `task: imdb`.")
+    return make_recipe({str(key): value for key, value in loaded.items()})
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    setting = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"There is no setting {setting!r}{nearest(setting, list(Recipe.model_fields))}"
+    if first["type"] == "missing":
+        return f"The recipe has no {setting!r}; it is needed."
+    message = first["msg"].removeprefix("Value error, ")
+    given = f" (given: {first['input']!r})" if setting else ""
+    return f"{'Setting ' + setting + ': ' if setting else ''}{message}{given}."

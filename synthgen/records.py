@@ -1,0 +1,78 @@
+"""The four things that pass between the rooms: sampling settings, requests, completions, samples."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a PLM draws its tokens.
+
+    ``top_p`` in (0, 1], ``temperature`` > 0, lengths in tokens. A completion ends at the first ``stop`` string, which
+    is not part of its text, or after ``max_tokens``.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 0.9
+    max_tokens: int = 100
+    stop: str = '"'
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt for one PLM with its own seed. ``id`` is unique in a run."""
+
+    id: str
+    plm: str
+    round: int
+    label: str
+    prompt: str
+    seed: int
+    sampling: Sampling = Sampling()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back for ``request`` (its id): the text before the stop string, and token counts."""
+
+    request: str
+    text: str
+    finish: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An accepted labelled text. ``label`` is a label name; ``request`` the id of the request that produced it."""
+
+    id: str
+    text: str
+    label: str
+    plm: str
+    round: int
+    request: str
+    text_pair: str | None = None
+    weight: float = 1.0
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the sample as a JSON object, without ``text_pair`` where there is none."""
+        row = asdict(self)
+        if self.text_pair is None:
+            del row["text_pair"]
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A completion that did not become a sample, and why."""
+
+    request: str
+    text: str
+    label: str
+    plm: str
+    round: int
+    reason: str

@@ -1,0 +1,154 @@
+"""The folder a run writes: made, resumed, guarded against a second writer. docs/runs.md shows its layout."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from synthgen.errors import UserError
+from synthgen.methods.base import Demonstration
+from synthgen.plms.catalog import PLM
+from synthgen.recipe import Recipe, read_recipe
+from synthgen.records import Rejected, Sample
+from synthgen.runs.files import write_bytes, write_json, write_jsonl
+from synthgen.runs.journal import Journal
+
+Resume = Literal["never", "if-possible", "always"]
+Status = Literal["running", "complete", "interrupted", "failed"]
+
+
+class RunFolder:
+    """One run's folder, held by one process at a time. Use it as a context manager: leaving it sets the status."""
+
+    def __init__(self, path: Path, recipe: Recipe, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.recipe = recipe
+        self.manifest = manifest
+        self._lock = FileLock(path / ".lock")
+
+    def __enter__(self) -> "RunFolder":
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(f"Another process is writing {self.path}; wait for it or choose another --out.") from None
+        if not (self.path / "recipe.yaml").exists():
+            write_bytes(self.path / "recipe.yaml", self.recipe.to_yaml().encode())
+        self._stamp("running")
+        self.log(f"started: {self.recipe.method} on {self.recipe.task}, recipe {self.recipe.fingerprint}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if kind is None:
+                self._stamp("complete")
+            else:
+                self._stamp("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            self.log(str(self.manifest["status"]))
+        finally:
+            self._lock.release()
+
+    def round_folder(self, number: int) -> Path:
+        """Return ``rounds/NN``."""
+        return self.path / "rounds" / f"{number:02d}"
+
+    def journal(self, number: int, plm: PLM, engine: str) -> Journal:
+        """Return the journal of one PLM's completions in one round."""
+        identity = f"{plm.model}@{plm.revision} through {engine}"
+        return Journal(self.round_folder(number) / "completions" / f"{plm.name}.jsonl", identity=identity)
+
+    def write_samples(self, number: int, accepted: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
+        """Write a round's ``samples.jsonl`` and ``rejected.jsonl``."""
+        folder = self.round_folder(number)
+        write_jsonl(folder / "samples.jsonl", (sample.to_row() for sample in accepted))
+        write_jsonl(folder / "rejected.jsonl", (asdict(text) for text in rejected))
+
+    def write_demonstrations(self, number: int, demonstrations: Sequence[Demonstration]) -> None:
+        """Write what was chosen after a round, with its scores: ``demonstrations.json``."""
+        rows = [{**chosen.sample.to_row(), "scores": dict(chosen.scores)} for chosen in demonstrations]
+        write_json(self.round_folder(number) / "demonstrations.json", rows)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Write ``metrics.json``."""
+        write_json(self.path / "metrics.json", metrics)
+
+    def log(self, message: str) -> None:
+        """Append a line with the time (UTC) to ``log.txt``."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {message}\n")
+
+    def _stamp(self, status: Status) -> None:
+        self.manifest["status"] = status
+        self.manifest["finished"] = None if status == "running" else _now()
+        write_json(self.path / "manifest.json", self.manifest)
+
+
+def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, resume: Resume) -> RunFolder:
+    """Decide where the run is written, touching nothing yet.
+
+    ``never`` wants a new or empty folder, ``always`` one that holds an unfinished or finished run of the same recipe,
+    ``if-possible`` takes either. Without ``out`` a new folder under ``runs/`` is named, or the newest run of this
+    recipe there that is not complete is resumed. Raises ``UserError`` where that cannot be.
+    """
+    if out is None:
+        found = None if resume == "never" else _newest_unfinished(recipe)
+        if found is None and resume == "always":
+            raise UserError("There is no unfinished run of this recipe under runs/; name its folder with --out.")
+        return RunFolder(found or _fresh_name(recipe), recipe, _begun(found, manifest))
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        if resume == "always":
+            raise UserError(f"There is no run to resume in {out}.")
+        return RunFolder(out, recipe, _begun(None, manifest))
+    if not out.is_dir():
+        raise UserError(f"{out} is a file; --out wants a folder.")
+    if not (out / "recipe.yaml").is_file():
+        raise UserError(f"{out} is not empty and holds no run; choose another --out.")
+    if resume == "never":
+        raise UserError(f"{out} already holds a run; add --resume to continue it, or choose another --out.")
+    held = read_recipe(out / "recipe.yaml")
+    if held != recipe:
+        changed = [name for name in Recipe.model_fields if getattr(held, name) != getattr(recipe, name)]
+        raise UserError(f"{out} holds another run: its {', '.join(changed)} differs; choose another --out.")
+    return RunFolder(out, recipe, _begun(out, manifest))
+
+
+def _begun(path: Path | None, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Keep the first start of a resumed run."""
+    started = (read_manifest(path) if path else {}).get("started") or _now()
+    return {"status": "running", "started": started, "finished": None, **manifest}
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of a run folder, empty where there is none or it is damaged."""
+    try:
+        loaded = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def _newest_unfinished(recipe: Recipe) -> Path | None:
+    candidates = []
+    for path in Path("runs").glob("*/manifest.json"):
+        manifest = read_manifest(path.parent)
+        if manifest.get("fingerprint") == recipe.fingerprint and manifest.get("status") != "complete":
+            candidates.append((str(manifest.get("started")), path.parent))
+    return max(candidates)[1] if candidates else None
+
+
+def _fresh_name(recipe: Recipe) -> Path:
+    task = Path(recipe.task).stem
+    stem = f"{recipe.method}-{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    path, count = Path("runs") / stem, 1
+    while path.exists():
+        count += 1
+        path = Path("runs") / f"{stem}-{count}"
+    return path
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,84 @@
+"""The journal of completions: what a PLM has answered is on disk before more is asked, and never asked again."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from synthgen.plms.engines.base import Engine
+from synthgen.records import Completion, Request
+from synthgen.seeds import short_id
+
+
+class Journal:
+    """Completions of one PLM in one round, one line a batch, appended and synced as each batch finishes.
+
+    A line that a crash cut short or that was damaged is ignored, so its batch runs again, whole.
+    """
+
+    def __init__(self, path: Path, *, identity: str) -> None:
+        self._path = path
+        self._identity = identity
+        self._known: dict[str, Completion] = {}
+        self._torn = False
+        if path.exists():
+            self._read()
+
+    def replay(
+        self, requests: Sequence[Request], open_engine: Callable[[], Engine]
+    ) -> Iterator[list[tuple[Request, Completion]]]:
+        """Yield every request with its completion, batch by batch: known ones from disk, the others from the engine.
+
+        The engine is only opened where something is missing.
+        """
+        if all(self._key(request) in self._known for request in requests):
+            yield [(request, self._known[self._key(request)]) for request in requests]
+            return
+        engine = open_engine()
+        missing: list[Request] = []
+        for batch in engine.batches(requests):
+            if all(self._key(request) in self._known for request in batch):
+                yield [(request, self._known[self._key(request)]) for request in batch]
+            else:
+                missing.extend(batch)
+        batches = engine.batches(missing)
+        answers = engine.generate(missing)
+        arrived: dict[str, Completion] = {}
+        for batch in batches:
+            while not all(request.id in arrived for request in batch):
+                completion = next(answers)
+                arrived[completion.request] = completion
+            self._append(batch, [arrived[request.id] for request in batch])
+            yield [(request, arrived.pop(request.id)) for request in batch]
+
+    def _key(self, request: Request) -> str:
+        return short_id(self._identity, request.id, request.prompt, request.seed, request.sampling)
+
+    def _append(self, batch: list[Request], completions: list[Completion]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [
+            {"key": self._key(request), **asdict(completion)}
+            for request, completion in zip(batch, completions, strict=True)
+        ]
+        line = json.dumps(rows, ensure_ascii=False).encode() + b"\n"
+        with self._path.open("ab") as file:
+            file.write(b"\n" + line if self._torn else line)
+        self._torn = False
+        self._remember(rows)
+
+    def _read(self) -> None:
+        data = self._path.read_bytes()
+        self._torn = bool(data) and not data.endswith(b"\n")
+        for line in data.splitlines():
+            try:
+                self._remember(json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+
+    def _remember(self, rows: list[dict[str, object]]) -> None:
+        # Parse the whole line before keeping any of it: the batch is the unit of replay.
+        parsed = {
+            str(row["key"]): Completion(**{name: row[name] for name in Completion.__slots__})  # type: ignore[arg-type]
+            for row in rows
+        }
+        self._known.update(parsed)

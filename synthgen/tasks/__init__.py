@@ -1,0 +1,1 @@
+"""Tasks and where their gold data comes from."""

@@ -1,0 +1,77 @@
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from synthgen.downstream.stm import IntArray
+
+Pool = tuple[list[str], IntArray]
+
+_GOOD = ["warm", "gripping", "funny", "clever", "moving", "superb", "honest", "lovely"]
+_BAD = ["dull", "clumsy", "boring", "hollow", "tired", "messy", "dreary", "awful"]
+_THINGS = ["plot", "cast", "score", "ending", "dialogue", "pacing", "camera", "script"]
+
+
+@pytest.fixture(scope="session")
+def reviews() -> Callable[[int, int], Pool]:
+    """Return n toy reviews that two word lists separate, and their labels (1 is good)."""
+
+    def write(n: int, seed: int) -> Pool:
+        random = np.random.default_rng(seed)
+        labels = np.arange(n) % 2
+        texts = []
+        for label in labels:
+            tone = random.choice(_GOOD if label else _BAD, 3, replace=False)
+            thing = random.choice(_THINGS, 3, replace=False)
+            texts.append(" and ".join(f"the {noun} was {word}" for noun, word in zip(thing, tone, strict=True)))
+        return texts, labels
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def recorded(shared_data: Path) -> Callable[..., Pool]:
+    """Read n recorded zero-shot reviews of one PLM, both labels equally often (1 is positive)."""
+
+    def read(plm: str, n: int) -> Pool:
+        with gzip.open(shared_data / "recorded" / "imdb" / f"{plm}.zeroshot.jsonl.gz", "rt", encoding="utf-8") as file:
+            rows: list[dict[str, Any]] = [json.loads(line) for line in file]
+        chosen = []
+        for label in (0, 1):
+            chosen += [(row["C"], label) for row in rows if 1 - row["Y"] == label][: n // 2]
+        return [text for text, _ in chosen], np.array([label for _, label in chosen])
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sentence-transformers model of random weights over whole words."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "was", "and", *_GOOD, *_BAD, *_THINGS]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    ).save_pretrained(folder / "bert")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = BertConfig(
+            vocab_size=len(words), hidden_size=48, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
+        )
+        BertModel(config).save_pretrained(folder / "bert")
+    SentenceTransformer(str(folder / "bert"), device="cpu").save(str(folder / "encoder"))
+    return folder / "encoder"

@@ -1,0 +1,68 @@
+import io
+
+import pytest
+from reporting import METRICS, RECIPE, dynamics, sample_rows
+from rich.console import Console
+
+from synthgen.report.comparison import aggregate_rows, comparison_rows
+from synthgen.report.ranking import best_and_worst
+from synthgen.report.summary import comparison_table, samples_table, summary_table
+
+
+def plain(renderable, width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(renderable)
+    return out.getvalue()
+
+
+def test_the_end_of_a_run_in_one_table():
+    said = plain(summary_table(METRICS))
+    for words in (
+        "87.24 % on 25,000 gold texts from org/reviews",
+        "80.00 → 81.00 → – → 87.00",
+        "gpt2 79.00, opt 84.56",
+        "480",
+        "negative 241, positive 239",
+        "1,215 (duplicate 1,203, too_short 12)",
+        "prompt 9,000, completion 31,000, cached 0",
+        "generate 50.5 s, learn 3.0 s, total 1 min 01 s",
+    ):
+        assert words in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("metrics", [{}, {**METRICS, "accuracy": None, "accuracy_by_plm": {}, "gold": None}])
+def test_without_gold(metrics):
+    said = plain(summary_table(metrics))
+    assert "not measured: no gold data" in said
+    assert "None" not in said
+
+
+def test_comparison_fits_100_columns_with_and_without_seeds():
+    rows = comparison_rows(
+        [(f"run-{seed}", {**RECIPE, "seed": seed}, {**METRICS, "accuracy": 0.8 + seed / 100}) for seed in (1, 3)]
+        + [("bare", {"task": "imdb"}, {})]
+    )
+    alone = plain(comparison_table(rows), 100)
+    assert [line.split()[0] for line in alone.splitlines() if "fusegen" in line] == ["run-1", "run-3"]
+    assert "81.00" in alone
+    together = plain(comparison_table(aggregate_rows(rows)), 100)
+    assert "82.00 ± 1.41" in together
+    assert "task" not in together
+    assert "None" not in alone + together
+    assert max(map(len, together.splitlines())) <= 100
+
+
+def test_tasks_are_named_where_they_differ():
+    rows = comparison_rows([("a", RECIPE, METRICS), ("b", {**RECIPE, "task": "sst2"}, METRICS)])
+    assert "sst2" in plain(comparison_table(rows))
+
+
+def test_samples_hold_no_markup_and_no_terminal_escapes():
+    learned = dynamics(["opt"], 8)
+    groups = best_and_worst(sample_rows(learned, "[bold]x[/bold] \x1b[31m\x07 \u202e" + "word " * 100), learned, 1)
+    said = plain(samples_table(groups, width=60), 100)
+    assert "[bold]x[/bold]" in said
+    assert not {"\x1b", "\x07", "\u202e"} & set(said)
+    assert said.count("…") == 4
+    assert "opt · negative · 4 samples" in said

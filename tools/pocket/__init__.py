@@ -1,0 +1,1 @@
+"""Build and measure the pocket PLMs. Not part of the installed package."""

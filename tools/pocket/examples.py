@@ -1,0 +1,156 @@
+"""Make training examples: a prompt in the project's own format, the text it asks for, a weight for every token."""
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from pocket.corpus import NEIGHBOURS, Corpus, Piece
+from pocket.sources import names, words
+from pocket.tastes import CONTEXT, Taste
+from synthgen.tasks.registry import load_task
+
+SHOWN_WEIGHT = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Token ids of prompt and target; ``weights`` runs over both and is zero where nothing is learned."""
+
+    prompt: list[int]
+    target: list[int]
+    weights: list[float]
+
+
+class Examples:
+    """Draws examples for one taste. The same ``random.Random`` state gives the same example."""
+
+    def __init__(self, corpus: Corpus, taste: Taste, tokenizer: Any) -> None:
+        self._near, self._taste, self._tokenizer = corpus.near, taste, tokenizer
+        self._tasks = {name: load_task(name) for name in taste.tasks}
+        self._pieces = [_lowered(piece) for piece in corpus.pieces] if taste.lower else corpus.pieces
+        pools: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+        weak: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._usable = [self._wanted(piece) for piece in self._pieces]
+        for i, piece in enumerate(self._pieces):
+            for task in self._tasks_of(piece, i):
+                pools[task, piece.label][piece.source].append(i)
+            if self._usable[i] and (piece.family != "imdb" or piece.confidence < taste.least + 0.08):
+                weak[piece.family, piece.label].append(i)
+        self._pools, self._weak = dict(pools), dict(weak)
+
+    def _wanted(self, piece: Piece) -> bool:
+        if piece.family != "imdb":
+            return True
+        left_out = piece.group % 6 in self._taste.left_out
+        if piece.source == "cf" and (left_out or names(piece.text) > self._taste.names * piece.words):
+            return False
+        return piece.confidence >= self._taste.least and piece.source in self._taste.sources
+
+    def _tasks_of(self, piece: Piece, i: int) -> list[str]:
+        if not self._usable[i]:
+            return []
+        if piece.family != "imdb":
+            return [piece.family]
+        low, high = self._taste.lengths
+        found = ["imdb"] if low <= piece.words <= high and piece.sentences <= self._taste.longest else []
+        return [*found, "sst2"] if piece.sentences == 1 and 4 <= piece.words <= 26 else found
+
+    def draw(self, rng: random.Random, zero_shot: float, contrastive: float) -> Example:
+        """Draw one example; the rest of the two shares are few-shot prompts."""
+        task_name = rng.choices(list(self._taste.tasks), list(self._taste.tasks.values()))[0]
+        task = self._tasks[task_name]
+        label = rng.choice(task.labels)
+        i = self._piece(rng, task_name, label)
+        kind = rng.random()
+        if kind < zero_shot:
+            return self._encode(rng, task.zero_shot(label), [], i)
+        if kind < zero_shot + contrastive:
+            good = self._shown(rng, i, rng.choice((1, 2, 2, 3)), same_label=True)
+            bad = self._bad(rng, i, rng.choice((1, 2, 2, 3)))
+            if good and bad:
+                return self._encode(rng, task.contrastive(label, bad, good), [*bad, *good], i)
+        shown = self._shown(rng, i, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
+        return self._encode(rng, task.few_shot(label, shown), shown, i)
+
+    def _piece(self, rng: random.Random, task: str, label: str) -> int:
+        pool = self._pools[task, label]
+        sources = list(pool)
+        weights = [self._taste.sources.get(source, 1.0) for source in sources]
+        if task == "sst2":
+            weights = [0.45 if source == "mr" else self._taste.sources[source] * 0.6 for source in sources]
+        return rng.choice(pool[rng.choices(sources, weights)[0]])
+
+    def _shown(self, rng: random.Random, i: int, count: int, *, same_label: bool) -> list[str]:
+        """Choose demonstrations that resemble piece ``i``, of mixed labels unless ``same_label``; some at random."""
+        piece, found = self._pieces[i], list[int]()
+        sides = self._near[i, :NEIGHBOURS], self._near[i, NEIGHBOURS:]
+        alike = rng.choice((1.0, 1.0, 0.7, 0.5))
+        target_words = words(piece.text)
+        grams = {tuple(target_words[k : k + 6]) for k in range(max(1, len(target_words) - 5))}
+        for _ in range(count * 6):
+            if len(found) == count:
+                break
+            if rng.random() < alike:
+                side = sides[0] if same_label or rng.random() < 0.5 else sides[1]
+                j = int(rng.choice(side))
+            else:
+                j = self._anyone(rng, piece, same_label)
+            taken = {piece.group, *(self._pieces[k].group for k in found)}
+            if j < 0 or not self._usable[j] or self._pieces[j].group in taken:
+                continue
+            if self._like_form(rng, piece, self._pieces[j]) and not _shares(grams, self._pieces[j].text):
+                found.append(j)
+        return [self._pieces[j].text for j in found]
+
+    def _anyone(self, rng: random.Random, piece: Piece, same_label: bool) -> int:
+        task = piece.family
+        label = piece.label if same_label else rng.choice(self._tasks[task].labels)
+        return self._piece(rng, task, label)
+
+    def _bad(self, rng: random.Random, i: int, count: int) -> list[str]:
+        piece = self._pieces[i]
+        pool = self._weak[piece.family, piece.label]
+        chosen = [self._pieces[rng.choice(pool)] for _ in range(count)]
+        return [other.text for other in chosen if other.group != piece.group]
+
+    @staticmethod
+    def _like_form(rng: random.Random, piece: Piece, other: Piece) -> bool:
+        near = 0.4 <= other.words / piece.words <= 2.5 and (other.source == "mr") == (piece.source == "mr")
+        return near or rng.random() < 0.25
+
+    def _encode(self, rng: random.Random, prompt: str, shown: list[str], i: int) -> Example:
+        spans, start = [], 0
+        for text in shown:
+            start = prompt.index(text, start)
+            spans.append((start, start + len(text) + 1))
+            start += len(text)
+        text = prompt
+        if self._taste.chat and rng.random() < 0.9:
+            text, before = f"USER: {prompt}\nASSISTANT:\n", len("USER: ")
+            spans = [(a + before, b + before) for a, b in spans]
+        coded = self._tokenizer.encode(text)
+        target = [*self._tokenizer.encode(self._pieces[i].text + '"').ids, 1]
+        ids, weights = coded.ids, [0.0] * len(coded.ids)
+        if spans:
+            at = 0
+            for k, (a, b) in enumerate(coded.offsets):
+                while at < len(spans) - 1 and a >= spans[at][1]:
+                    at += 1
+                if a >= spans[at][0] and b <= spans[at][1]:
+                    weights[k] = SHOWN_WEIGHT
+        if len(ids) + len(target) > CONTEXT:
+            return self._encode(rng, self._tasks[self._pieces[i].family].zero_shot(self._pieces[i].label), [], i)
+        return Example(ids, target, weights + [1.0] * len(target))
+
+
+def _shares(grams: set[tuple[str, ...]], text: str) -> bool:
+    found = words(text)
+    return any(tuple(found[k : k + 6]) in grams for k in range(max(1, len(found) - 5)))
+
+
+def _lowered(piece: Piece) -> Piece:
+    return Piece(
+        piece.text.lower(), piece.label, piece.source, piece.family, piece.group, piece.words, piece.sentences,
+        piece.confidence,
+    )  # fmt: skip
