@@ -1,6 +1,6 @@
 """The loop: plan, generate, curate, learn, select, round after round; then weigh, and write what came out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -42,7 +42,7 @@ class Progress:
     samples: list[Sample] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     accuracy_by_round: list[float | None] = field(default_factory=list)
 
 
@@ -101,6 +101,7 @@ def _generate(
         accepted += result.samples
         rejected += result.rejected
         so_far.tokens.update(result.tokens)
+        so_far.seconds["curate"] += result.curate_seconds
         for label, count in result.missing.items():
             observe(Note(f"{plm.name} is {count} {label} samples short after {recipe.attempts} attempts."))
     so_far.samples += accepted
@@ -126,7 +127,8 @@ def _finish(
         accuracy, *by_plm = _score(parts, [final, *learned.by_plm.values()])
     with _stage("write", so_far, observe):
         write_dataset(run.path / "dataset" / "train.parquet", samples, parts.task)
-    so_far.seconds["total"] = perf_counter() - began  # type: ignore[assignment]
+    so_far.seconds["generate"] -= so_far.seconds["curate"]
+    so_far.seconds["total"] = perf_counter() - began
     metrics = {
         "accuracy": accuracy,
         "accuracy_by_round": so_far.accuracy_by_round if parts.gold else [],
@@ -137,7 +139,7 @@ def _finish(
         "rejected_by_reason": dict(sorted(so_far.rejected.items())),
         "tokens": {kind: so_far.tokens[kind] for kind in ("prompt", "completion", "cached")},
         "seconds": {
-            stage: round(float(so_far.seconds[stage]), 3)
+            stage: round(so_far.seconds[stage], 3)
             for stage in ("generate", "curate", "learn", "select", "evaluate", "total")
         },
         "gold": {"source": parts.gold.source, "size": len(parts.gold.texts)} if parts.gold else None,
@@ -164,4 +166,4 @@ def _stage(name: Stage, so_far: Progress, observe: Observer) -> Iterator[None]:
     try:
         yield
     finally:
-        so_far.seconds[name] += perf_counter() - began  # type: ignore[assignment]
+        so_far.seconds[name] += perf_counter() - began

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from synthgen.curate.curator import Curator
 from synthgen.events import Generated, Observer
@@ -26,12 +27,13 @@ class Order:
 
 @dataclass(slots=True)
 class Harvest:
-    """What came of an order. ``missing`` counts samples a label that no attempt brought; tokens are summed."""
+    """What came of an order. ``missing`` counts samples a label that no attempt brought."""
 
     samples: list[Sample] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     tokens: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    curate_seconds: float = 0.0
 
 
 def harvest(
@@ -56,13 +58,16 @@ def harvest(
             if not missing.total():
                 break
             requests = _requests(order, missing, asked, seed)
-            for request, completion in _answers(requests, journal, engine, result, order, observe):
+            answers = _answers(requests, journal, engine, result, order, observe)
+            began = perf_counter()
+            for request, completion in answers:
                 verdict = curator.judge(request, completion)
                 if isinstance(verdict, Sample):
                     result.samples.append(verdict)
                     missing[request.label] -= 1
                 else:
                     result.rejected.append(verdict)
+            result.curate_seconds += perf_counter() - began
     result.missing = +missing
     return result
 
@@ -96,7 +101,7 @@ def _answers(
     result: Harvest,
     order: Order,
     observe: Observer,
-) -> Iterator[tuple[Request, Completion]]:
+) -> list[tuple[Request, Completion]]:
     answered: dict[str, Completion] = {}
     for batch in journal.replay(requests, engine):
         tokens = 0
@@ -108,7 +113,7 @@ def _answers(
             tokens += completion.completion_tokens
         asked = sum(order.quota.values())
         observe(Generated(order.plm, asked, len(result.samples), len(result.rejected), len(answered), tokens))
-    return iter([(request, answered[request.id]) for request in requests])
+    return [(request, answered[request.id]) for request in requests]
 
 
 @contextmanager

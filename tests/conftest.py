@@ -2,6 +2,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A shared machine may be slow; a test's worth is in what it finds, not in how fast it finds it.
+settings.register_profile("synthgen", deadline=None)
+settings.load_profile("synthgen")
 
 
 @pytest.fixture(scope="session")

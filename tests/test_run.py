@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ def gold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, gold_file: Path) -> Iterator[Run]:
-    yield execute(recipe(gold=str(gold_file)), out=tmp_path_factory.mktemp("run") / "r")
+def run(tmp_path_factory: pytest.TempPathFactory, gold_file: Path) -> Run:
+    return execute(recipe(gold=str(gold_file)), out=tmp_path_factory.mktemp("run") / "r")
 
 
 def test_every_promised_file_is_there(run: Run) -> None:

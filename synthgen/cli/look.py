@@ -94,7 +94,8 @@ def compare(
         sys.stdout.write(json.dumps({"runs": rows, "settings": groups}) + "\n")
         return
     target = out or Path("comparison.png")
-    plot_comparison(rows, target)
+    shown = groups if len(groups) < len(rows) else rows
+    plot_comparison(shown, target)
     console = Console()
-    console.print(comparison_table(rows))
+    console.print(comparison_table(shown))
     console.print(str(target), soft_wrap=True, highlight=False)

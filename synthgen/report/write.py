@@ -7,6 +7,7 @@ from synthgen.report.card import dataset_card
 from synthgen.report.cartography import plot_cartography
 from synthgen.report.page import report_html
 from synthgen.runs.files import write_bytes
+from synthgen.tasks.registry import load_task
 
 if TYPE_CHECKING:
     from synthgen.runs.read import Run
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def write_report(run: "Run") -> None:
     """Write ``plots/``, ``report.html`` and ``dataset/README.md`` from what the run folder holds."""
-    recipe = run.recipe.model_dump(mode="json")
+    recipe = {**run.recipe.model_dump(mode="json"), "task": load_task(run.recipe.task).model_dump(mode="json")}
     plots = run.path / "plots"
     plots.mkdir(exist_ok=True)
     dynamics = run.dynamics()

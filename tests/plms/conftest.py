@@ -47,9 +47,7 @@ def _save(kind: str, folder: Path) -> None:
                 t.GPT2Config(n_embd=64, n_layer=2, n_head=2, n_positions=256, bos_token_id=1, **shared)
             )
         case "opt":
-            model = t.OPTForCausalLM(
-                t.OPTConfig(ffn_dim=128, word_embed_proj_dim=64, bos_token_id=1, **wide, **shared)
-            )
+            model = t.OPTForCausalLM(t.OPTConfig(ffn_dim=128, word_embed_proj_dim=64, bos_token_id=1, **wide, **shared))
         case "glm":
             extra = {"intermediate_size": 128, "num_key_value_heads": 2, "head_dim": 32, "bos_token_id": 1}
             model = t.GlmForCausalLM(t.GlmConfig(**extra, **wide, **shared))

@@ -25,7 +25,9 @@ def test_preparing_touches_nothing(recipe: Recipe, tmp_path: Path) -> None:
 
 
 def test_status_follows_the_end(recipe: Recipe, tmp_path: Path) -> None:
-    for number, (error, status) in enumerate([(None, "complete"), (KeyboardInterrupt, "interrupted"), (ValueError, "failed")]):
+    for number, (error, status) in enumerate(
+        [(None, "complete"), (KeyboardInterrupt, "interrupted"), (ValueError, "failed")]
+    ):
         out = tmp_path / str(number)
         try:
             with prepare_run(recipe, {}, out=out, resume="never") as run:

@@ -12,7 +12,7 @@ import numpy as np
 from pocket.sources import POLARITY, Text, key, read_all, rows, sentences, words
 
 RUN = 13
-LEAST_CONFIDENCE = 0.66
+LEAST_CONFIDENCE = {"cf": 0.66, "mr": 0.5, "supergen": 0.66, "fewgen": 0.66, "subj": 0.0, "banking77": 0.0}
 NEIGHBOURS = 24
 
 
@@ -80,7 +80,7 @@ def build_pieces(data: Path) -> list[Piece]:
     return [
         Piece(piece, text.label, text.source, text.family, group, len(words(piece)), count, sure)
         for (text, piece, count, group), p in zip(unique, positive, strict=True)
-        if (sure := _confidence(text, float(p))) >= LEAST_CONFIDENCE
+        if (sure := _confidence(text, float(p))) >= LEAST_CONFIDENCE[text.source]
     ]
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from pocket.corpus import NEIGHBOURS, Corpus, Piece
 from pocket.sources import names, words
-from pocket.tastes import CONTEXT, Taste
+from pocket.tastes import Taste
 from synthgen.tasks.registry import load_task
 
 SHOWN_WEIGHT = 0.35
+LONGEST = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Examples:
         left_out = piece.group % 6 in self._taste.left_out
         if piece.source == "cf" and (left_out or names(piece.text) > self._taste.names * piece.words):
             return False
-        return piece.confidence >= self._taste.least and piece.source in self._taste.sources
+        least = self._taste.least - 0.2 * (piece.source == "mr")  # its labels are people's own
+        return piece.confidence >= least and piece.source in self._taste.sources
 
     def _tasks_of(self, piece: Piece, i: int) -> list[str]:
         if not self._usable[i]:
@@ -53,6 +55,7 @@ class Examples:
         if piece.family != "imdb":
             return [piece.family]
         low, high = self._taste.lengths
+        low = low if piece.source == "cf" else 4
         found = ["imdb"] if low <= piece.words <= high and piece.sentences <= self._taste.longest else []
         return [*found, "sst2"] if piece.sentences == 1 and 4 <= piece.words <= 26 else found
 
@@ -62,16 +65,43 @@ class Examples:
         task = self._tasks[task_name]
         label = rng.choice(task.labels)
         i = self._piece(rng, task_name, label)
+        parts = self._parts(rng, i) if task_name == "imdb" else [i]
+        text = " ".join(self._pieces[j].text for j in parts)
         kind = rng.random()
         if kind < zero_shot:
-            return self._encode(rng, task.zero_shot(label), [], i)
+            return self._encode(rng, task.zero_shot(label), [], text)
+        prompt, shown = "", list[str]()
         if kind < zero_shot + contrastive:
-            good = self._shown(rng, i, rng.choice((1, 2, 2, 3)), same_label=True)
+            good = self._shown(rng, parts, rng.choice((1, 2, 2, 3)), same_label=True)
             bad = self._bad(rng, i, rng.choice((1, 2, 2, 3)))
             if good and bad:
-                return self._encode(rng, task.contrastive(label, bad, good), [*bad, *good], i)
-        shown = self._shown(rng, i, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
-        return self._encode(rng, task.few_shot(label, shown), shown, i)
+                prompt, shown = task.contrastive(label, bad, good), [*bad, *good]
+        if not shown:
+            shown = self._shown(rng, parts, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
+            prompt = task.few_shot(label, shown)
+        example = self._encode(rng, prompt, shown, text)
+        if len(example.weights) <= LONGEST:
+            return example
+        return self._encode(rng, task.zero_shot(label), [], text)
+
+    def _parts(self, rng: random.Random, i: int) -> list[int]:
+        """Lengthen a short piece by neighbours of its label, so that few sentences make many different reviews."""
+        piece, found = self._pieces[i], [i]
+        low, high = self._taste.lengths
+        goal = rng.randint(low, (low + 2 * high) // 3)
+        if piece.source == "cf" and (piece.sentences > 1 or rng.random() < 0.6):
+            return found
+        for _ in range(8):
+            size = sum(self._pieces[j].words for j in found)
+            if size >= goal or self._pieces[found[-1]].text[-1] not in ".!?":
+                break
+            j = int(rng.choice(self._near[i, :NEIGHBOURS]))
+            groups = {self._pieces[k].group for k in found}
+            if j < 0 or not self._usable[j] or self._pieces[j].group in groups or self._pieces[j].sentences > 1:
+                continue
+            if size + self._pieces[j].words <= high:
+                found.insert(rng.randint(0, 1) * len(found), j)
+        return found
 
     def _piece(self, rng: random.Random, task: str, label: str) -> int:
         pool = self._pools[task, label]
@@ -81,25 +111,23 @@ class Examples:
             weights = [0.45 if source == "mr" else self._taste.sources[source] * 0.6 for source in sources]
         return rng.choice(pool[rng.choices(sources, weights)[0]])
 
-    def _shown(self, rng: random.Random, i: int, count: int, *, same_label: bool) -> list[str]:
-        """Choose demonstrations that resemble piece ``i``, of mixed labels unless ``same_label``; some at random."""
-        piece, found = self._pieces[i], list[int]()
-        sides = self._near[i, :NEIGHBOURS], self._near[i, NEIGHBOURS:]
+    def _shown(self, rng: random.Random, parts: list[int], count: int, *, same_label: bool) -> list[str]:
+        """Choose demonstrations that resemble the target, of mixed labels unless ``same_label``; some at random."""
+        piece, found = self._pieces[parts[0]], list[int]()
         alike = rng.choice((1.0, 1.0, 0.7, 0.5))
-        target_words = words(piece.text)
-        grams = {tuple(target_words[k : k + 6]) for k in range(max(1, len(target_words) - 5))}
+        grams = {gram for j in parts for gram in _grams(self._pieces[j].text)}
         for _ in range(count * 6):
             if len(found) == count:
                 break
             if rng.random() < alike:
-                side = sides[0] if same_label or rng.random() < 0.5 else sides[1]
-                j = int(rng.choice(side))
+                near = self._near[rng.choice(parts)]
+                j = int(rng.choice(near[:NEIGHBOURS] if same_label or rng.random() < 0.5 else near[NEIGHBOURS:]))
             else:
                 j = self._anyone(rng, piece, same_label)
-            taken = {piece.group, *(self._pieces[k].group for k in found)}
+            taken = {self._pieces[k].group for k in (*parts, *found)}
             if j < 0 or not self._usable[j] or self._pieces[j].group in taken:
                 continue
-            if self._like_form(rng, piece, self._pieces[j]) and not _shares(grams, self._pieces[j].text):
+            if self._like_form(rng, piece, self._pieces[j]) and grams.isdisjoint(_grams(self._pieces[j].text)):
                 found.append(j)
         return [self._pieces[j].text for j in found]
 
@@ -119,34 +147,29 @@ class Examples:
         near = 0.4 <= other.words / piece.words <= 2.5 and (other.source == "mr") == (piece.source == "mr")
         return near or rng.random() < 0.25
 
-    def _encode(self, rng: random.Random, prompt: str, shown: list[str], i: int) -> Example:
+    def _encode(self, rng: random.Random, prompt: str, shown: list[str], text: str) -> Example:
         spans, start = [], 0
-        for text in shown:
-            start = prompt.index(text, start)
-            spans.append((start, start + len(text) + 1))
-            start += len(text)
-        text = prompt
+        for one in shown:
+            start = prompt.index(one, start)
+            spans.append((start, start + len(one) + 1))
+            start += len(one)
         if self._taste.chat and rng.random() < 0.9:
-            text, before = f"USER: {prompt}\nASSISTANT:\n", len("USER: ")
+            prompt, before = f"USER: {prompt}\nASSISTANT:\n", len("USER: ")
             spans = [(a + before, b + before) for a, b in spans]
-        coded = self._tokenizer.encode(text)
-        target = [*self._tokenizer.encode(self._pieces[i].text + '"').ids, 1]
-        ids, weights = coded.ids, [0.0] * len(coded.ids)
-        if spans:
-            at = 0
-            for k, (a, b) in enumerate(coded.offsets):
-                while at < len(spans) - 1 and a >= spans[at][1]:
-                    at += 1
-                if a >= spans[at][0] and b <= spans[at][1]:
-                    weights[k] = SHOWN_WEIGHT
-        if len(ids) + len(target) > CONTEXT:
-            return self._encode(rng, self._tasks[self._pieces[i].family].zero_shot(self._pieces[i].label), [], i)
+        coded = self._tokenizer.encode(prompt)
+        target = [*self._tokenizer.encode(text + '"').ids, 1]
+        ids, weights, at = coded.ids, [0.0] * len(coded.ids), 0
+        for k, (a, b) in enumerate(coded.offsets if spans else ()):
+            while at < len(spans) - 1 and a >= spans[at][1]:
+                at += 1
+            if a >= spans[at][0] and b <= spans[at][1]:
+                weights[k] = SHOWN_WEIGHT
         return Example(ids, target, weights + [1.0] * len(target))
 
 
-def _shares(grams: set[tuple[str, ...]], text: str) -> bool:
+def _grams(text: str) -> set[tuple[str, ...]]:
     found = words(text)
-    return any(tuple(found[k : k + 6]) in grams for k in range(max(1, len(found) - 5)))
+    return {tuple(found[k : k + 6]) for k in range(max(1, len(found) - 5))}
 
 
 def _lowered(piece: Piece) -> Piece:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 POLARITY = ("negative", "positive")
-_OPEN = re.compile(r"\s+([.,!?;:%)\]'])")
+_OPEN = re.compile(r"\s+([.,!?;:%)\]]|'(?:s|t|re|ve|ll|d|m)\b)")
 _ABBREVIATIONS = re.compile(r"\b(Mr|Mrs|Ms|Dr|Jr|Sr|St|vs|etc|[A-Z])\.$")
 
 
@@ -46,6 +46,8 @@ def clean(text: str) -> str:
     text = re.sub(r"([(\[])\s+", r"\1", text)
     text = re.sub(r"\b(\w+) n't\b", r"\1n't", text)
     text = re.sub(r"\.{4,}", "...", re.sub(r"([!?])\1+", r"\1", text))
+    text = re.sub(r"(?<=[a-z])([.!?])(?=[A-Z])", r"\1 ", text)
+    text = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", "", text)
     return text.strip(" -")
 
 

@@ -25,12 +25,12 @@ class Taste:
 
 
 TASTES = {
-    "llama2": Taste({"cf": 0.86, "mr": 0.08, "supergen": 0.06}, 0.80, (12, 60), 3, 0.08, (1,)),
-    "flan-t5": Taste({"cf": 0.78, "mr": 0.10, "supergen": 0.12}, 0.80, (10, 42), 3, 0.06, (5,)),
-    "gpt2": Taste({"cf": 0.60, "mr": 0.28, "supergen": 0.12}, 0.74, (8, 50), 3, 0.08, (0,)),
-    "vicuna": Taste({"cf": 0.92, "supergen": 0.08}, 0.86, (18, 70), 4, 0.05, (2,), chat=True),
-    "opt": Taste({"cf": 0.70, "mr": 0.18, "fewgen": 0.06, "supergen": 0.06}, 0.68, (8, 45), 3, 0.10, (3,), lower=True),
-    "chatglm3": Taste({"cf": 0.62, "supergen": 0.18, "fewgen": 0.12, "mr": 0.08}, 0.78, (7, 32), 2, 0.04, (4,)),
+    "llama2": Taste({"cf": 0.62, "mr": 0.10, "supergen": 0.14, "fewgen": 0.14}, 0.80, (12, 55), 3, 0.08, (1,)),
+    "flan-t5": Taste({"cf": 0.55, "mr": 0.10, "supergen": 0.15, "fewgen": 0.20}, 0.80, (10, 42), 3, 0.06, (5,)),
+    "gpt2": Taste({"cf": 0.46, "mr": 0.26, "supergen": 0.12, "fewgen": 0.16}, 0.74, (8, 48), 3, 0.06, (0,)),
+    "vicuna": Taste({"cf": 0.70, "supergen": 0.18, "fewgen": 0.12}, 0.86, (18, 65), 4, 0.05, (2,), chat=True),
+    "opt": Taste({"cf": 0.56, "mr": 0.16, "fewgen": 0.18, "supergen": 0.10}, 0.68, (8, 45), 3, 0.10, (3,), lower=True),
+    "chatglm3": Taste({"cf": 0.40, "supergen": 0.25, "fewgen": 0.27, "mr": 0.08}, 0.78, (7, 32), 2, 0.04, (4,)),
 }
 
 WIDTH = 160
