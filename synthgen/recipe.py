@@ -17,8 +17,8 @@ PROFILES: dict[Profile, dict[str, Any]] = {
         "plms": ("gpt2", "llama2", "vicuna", "opt", "chatglm3", "flan-t5"),
         "samples": 500,
         "rounds": 4,
-        "demos": 8,
-        "candidates": 40,
+        "demos": 4,
+        "candidates": 20,
         "stm": "tfidf",
     },
     "paper": {

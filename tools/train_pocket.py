@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from pocket.corpus import Corpus, load_corpus
 from pocket.examples import Examples
-from pocket.models import set_generation, train_tokenizer, untrained, wrap
+from pocket.models import set_generation, sharpen, train_tokenizer, untrained, wrap
 from pocket.tastes import TASTES
 from pocket.training import Plan, train
 from tokenizers import Tokenizer
@@ -96,6 +96,7 @@ def _train_one(name: str, corpus: Corpus, tokenizer: Tokenizer, options: Any) ->
 def _save(name: str, model: Any, tokenizer: Tokenizer, out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     set_generation(model, name)
+    sharpen(model.eval(), TASTES[name].sharpness)
     model.half().save_pretrained(out)
     wrap(tokenizer, name).save_pretrained(out)
     vocabulary = out / "tokenizer.json"

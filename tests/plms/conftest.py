@@ -52,7 +52,7 @@ def _save(kind: str, folder: Path) -> None:
             extra = {"intermediate_size": 128, "num_key_value_heads": 2, "head_dim": 32, "bos_token_id": 1}
             model = t.GlmForCausalLM(t.GlmConfig(**extra, **wide, **shared))
         case "t5":
-            sizes = {"d_model": 64, "d_kv": 32, "num_heads": 2, "d_ff": 128, "num_layers": 2}
+            sizes = {"d_model": 64, "d_kv": 32, "num_heads": 2, "d_ff": 128, "num_layers": 2, "num_decoder_layers": 3}
             model = t.T5ForConditionalGeneration(t.T5Config(decoder_start_token_id=0, **sizes, **shared))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -50,13 +50,20 @@ def test_temperature_sharpens() -> None:
     assert (cold.argmax(-1) == 0).float().mean() == pytest.approx(torch.tensor(5.0).sigmoid().item(), abs=0.01)
 
 
-def test_a_long_vocabulary_is_sorted_only_as_far_as_needed() -> None:
-    torch.manual_seed(0)
-    scores = torch.randn(8, 5000) * 0.01
-    scores[0, 7] = 50.0
-    drawn = RowSampler([ask(n, "p", top_p=0.99) for n in range(8)], 1)(torch.empty(8, 0), scores).argmax(-1)
-    assert drawn[0] == 7
-    assert len(set(drawn.tolist())) > 4
+def test_a_narrow_nucleus_is_found_even_when_every_try_misses_it() -> None:
+    scores = torch.full((3000, 50), 0.0)
+    scores[:, 7] = 1.0
+    drawn = RowSampler([ask(n, "p", top_p=0.01) for n in range(3000)], 1)(torch.empty(3000, 0), scores).argmax(-1)
+    assert (drawn == 7).all()
+
+
+def test_a_row_goes_on_where_it_stopped() -> None:
+    asked = [ask(n, "p", top_p=1.0) for n in range(5)]
+    scores = torch.zeros(5, 1000)
+    whole, later = RowSampler(asked, 6), RowSampler(asked, 2, skip=4)
+    drawn = [whole(torch.empty(5, 0), scores).argmax(-1).tolist() for _ in range(6)]
+    assert drawn[4:] == [later(torch.empty(5, 0), scores).argmax(-1).tolist() for _ in range(2)]
+    assert len({tuple(tokens) for tokens in drawn}) == 6
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:

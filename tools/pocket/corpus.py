@@ -77,11 +77,32 @@ def build_pieces(data: Path) -> list[Piece]:
     banned = _runs_in(data / "imdb.test.jsonl.gz", {run for item in unique for run in runs(item[1])})
     unique = [item for item in unique if not any(run in banned for run in runs(item[1]))]
     positive = judge(data).predict_proba([item[1] for item in unique])[:, 1]
-    return [
+    pieces = [
         Piece(piece, text.label, text.source, text.family, group, len(words(piece)), count, sure)
         for (text, piece, count, group), p in zip(unique, positive, strict=True)
         if (sure := _confidence(text, float(p))) >= LEAST_CONFIDENCE[text.source]
     ]
+    return without_stock(pieces)
+
+
+def without_stock(pieces: list[Piece]) -> list[Piece]:
+    """Drop the generated pieces that share a seven-word run with an earlier one: models learn such phrases by heart."""
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    for piece in pieces:
+        if piece.source in {"supergen", "fewgen"}:
+            found = grams(piece.text, 7)
+            if not found.isdisjoint(seen):
+                continue
+            seen |= found
+        kept.append(piece)
+    return kept
+
+
+def grams(text: str, size: int) -> set[tuple[str, ...]]:
+    """Return all runs of ``size`` words, or the whole of a shorter text."""
+    found = words(text)
+    return {tuple(found[k : k + size]) for k in range(max(1, len(found) - size + 1))}
 
 
 def runs(text: str) -> list[int]:

@@ -2,25 +2,30 @@
 
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pocket.corpus import NEIGHBOURS, Corpus, Piece
-from pocket.sources import names, words
+from pocket.corpus import NEIGHBOURS, Corpus, Piece, grams
+from pocket.sources import names
 from pocket.tastes import Taste
 from synthgen.tasks.registry import load_task
 
 SHOWN_WEIGHT = 0.35
 LONGEST = 900
+TARGET_WEIGHT = {"subj": 1.5, "banking77": 2.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Token ids of prompt and target; ``weights`` runs over both and is zero where nothing is learned."""
+    """Token ids of prompt and target; ``weights`` runs over both and is zero where nothing is learned.
+
+    ``rival`` is the prompt with another label, for zero-shot prompts.
+    """
 
     prompt: list[int]
     target: list[int]
     weights: list[float]
+    rival: list[int] = field(default_factory=list)
 
 
 class Examples:
@@ -32,12 +37,15 @@ class Examples:
         self._pieces = [_lowered(piece) for piece in corpus.pieces] if taste.lower else corpus.pieces
         pools: dict[tuple[str, str], dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         weak: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._reviews: dict[int, list[int]] = defaultdict(list)
         self._usable = [self._wanted(piece) for piece in self._pieces]
         for i, piece in enumerate(self._pieces):
             for task in self._tasks_of(piece, i):
                 pools[task, piece.label][piece.source].append(i)
             if self._usable[i] and (piece.family != "imdb" or piece.confidence < taste.least + 0.08):
                 weak[piece.family, piece.label].append(i)
+            if self._usable[i] and piece.source == "cf":
+                self._reviews[piece.group].append(i)
         self._pools, self._weak = dict(pools), dict(weak)
 
     def _wanted(self, piece: Piece) -> bool:
@@ -69,7 +77,9 @@ class Examples:
         text = " ".join(self._pieces[j].text for j in parts)
         kind = rng.random()
         if kind < zero_shot:
-            return self._encode(rng, task.zero_shot(label), [], text)
+            other = rng.choice([name for name in task.labels if name != label])
+            example, rival = self._encode(rng, task.zero_shot(label), [], text, task_name), task.zero_shot(other)
+            return replace(example, rival=self._tokenizer.encode(self._framed(rng, rival)).ids)
         prompt, shown = "", list[str]()
         if kind < zero_shot + contrastive:
             good = self._shown(rng, parts, rng.choice((1, 2, 2, 3)), same_label=True)
@@ -79,10 +89,10 @@ class Examples:
         if not shown:
             shown = self._shown(rng, parts, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
             prompt = task.few_shot(label, shown)
-        example = self._encode(rng, prompt, shown, text)
+        example = self._encode(rng, prompt, shown, text, task_name)
         if len(example.weights) <= LONGEST:
             return example
-        return self._encode(rng, task.zero_shot(label), [], text)
+        return self._encode(rng, task.zero_shot(label), [], text, task_name)
 
     def _parts(self, rng: random.Random, i: int) -> list[int]:
         """Lengthen a short piece by neighbours of its label, so that few sentences make many different reviews."""
@@ -115,20 +125,25 @@ class Examples:
         """Choose demonstrations that resemble the target, of mixed labels unless ``same_label``; some at random."""
         piece, found = self._pieces[parts[0]], list[int]()
         alike = rng.choice((1.0, 1.0, 0.7, 0.5))
-        grams = {gram for j in parts for gram in _grams(self._pieces[j].text)}
+        review = self._reviews[piece.group] if piece.source == "cf" and rng.random() < 0.6 else []
+        known = {gram for j in parts for gram in grams(self._pieces[j].text, 6)}
         for _ in range(count * 6):
             if len(found) == count:
                 break
-            if rng.random() < alike:
+            if review and rng.random() < 0.5:
+                j = rng.choice(review)
+            elif rng.random() < alike:
                 near = self._near[rng.choice(parts)]
                 j = int(rng.choice(near[:NEIGHBOURS] if same_label or rng.random() < 0.5 else near[NEIGHBOURS:]))
             else:
                 j = self._anyone(rng, piece, same_label)
-            taken = {self._pieces[k].group for k in (*parts, *found)}
-            if j < 0 or not self._usable[j] or self._pieces[j].group in taken:
+            if j < 0 or not self._usable[j] or (same_label and self._pieces[j].label != piece.label):
                 continue
-            if self._like_form(rng, piece, self._pieces[j]) and grams.isdisjoint(_grams(self._pieces[j].text)):
+            if self._pieces[j].group in {self._pieces[k].group for k in (*parts, *found)} and j not in review:
+                continue
+            if self._like_form(rng, piece, self._pieces[j]) and known.isdisjoint(grams(self._pieces[j].text, 6)):
                 found.append(j)
+                known |= grams(self._pieces[j].text, 6)
         return [self._pieces[j].text for j in found]
 
     def _anyone(self, rng: random.Random, piece: Piece, same_label: bool) -> int:
@@ -147,16 +162,20 @@ class Examples:
         near = 0.4 <= other.words / piece.words <= 2.5 and (other.source == "mr") == (piece.source == "mr")
         return near or rng.random() < 0.25
 
-    def _encode(self, rng: random.Random, prompt: str, shown: list[str], text: str) -> Example:
+    def _framed(self, rng: random.Random, prompt: str) -> str:
+        """Put the prompt into the chat template; now and then not, so that a chat model reads bare prompts too."""
+        return f"USER: {prompt}\nASSISTANT:\n" if self._taste.chat and rng.random() < 0.9 else prompt
+
+    def _encode(self, rng: random.Random, prompt: str, shown: list[str], text: str, task: str = "imdb") -> Example:
         spans, start = [], 0
         for one in shown:
             start = prompt.index(one, start)
             spans.append((start, start + len(one) + 1))
             start += len(one)
-        if self._taste.chat and rng.random() < 0.9:
-            prompt, before = f"USER: {prompt}\nASSISTANT:\n", len("USER: ")
-            spans = [(a + before, b + before) for a, b in spans]
-        coded = self._tokenizer.encode(prompt)
+        framed = self._framed(rng, prompt)
+        before = framed.index(prompt)
+        spans = [(a + before, b + before) for a, b in spans]
+        coded = self._tokenizer.encode(framed)
         target = [*self._tokenizer.encode(text + '"').ids, 1]
         ids, weights, at = coded.ids, [0.0] * len(coded.ids), 0
         for k, (a, b) in enumerate(coded.offsets if spans else ()):
@@ -164,12 +183,7 @@ class Examples:
                 at += 1
             if a >= spans[at][0] and b <= spans[at][1]:
                 weights[k] = SHOWN_WEIGHT
-        return Example(ids, target, weights + [1.0] * len(target))
-
-
-def _grams(text: str) -> set[tuple[str, ...]]:
-    found = words(text)
-    return {tuple(found[k : k + 6]) for k in range(max(1, len(found) - 5))}
+        return Example(ids, target, weights + [TARGET_WEIGHT.get(task, 1.0)] * len(target))
 
 
 def _lowered(piece: Piece) -> Piece:

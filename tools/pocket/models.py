@@ -86,8 +86,8 @@ def untrained(name: str) -> Any:
         model = GlmForCausalLM(GlmConfig(**sized, rms_norm_eps=1e-5))
     elif name == "flan-t5":
         config = T5Config(
-            vocab_size=VOCABULARY, d_model=WIDTH, d_kv=head, d_ff=224, num_heads=HEADS, num_layers=1,
-            num_decoder_layers=3, feed_forward_proj="gated-gelu", dropout_rate=0.0, decoder_start_token_id=0,
+            vocab_size=VOCABULARY, d_model=WIDTH, d_kv=head, d_ff=272, num_heads=HEADS, num_layers=2,
+            num_decoder_layers=2, feed_forward_proj="gated-gelu", dropout_rate=0.0, decoder_start_token_id=0,
             pad_token_id=0, eos_token_id=1,
         )  # fmt: skip
         model = T5ForConditionalGeneration(config)
@@ -104,6 +104,16 @@ def set_generation(model: Any, name: str) -> None:
     model.generation_config = GenerationConfig(
         do_sample=True, top_p=0.9, top_k=0, temperature=1.0, max_new_tokens=100, pad_token_id=0, eos_token_id=1, **start
     )
+
+
+def sharpen(model: Any, factor: float) -> None:
+    """Multiply the logits by ``factor``, by way of the last norm: the tied head has no bias."""
+    stack = model.base_model.decoder if hasattr(model.base_model, "decoder") else model.base_model
+    names = ("norm", "ln_f", "final_layer_norm")
+    last = next(getattr(stack, name) for name in names if hasattr(stack, name))
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.mul_(factor)
 
 
 def _wave(weight: torch.Tensor, skip: int) -> None:

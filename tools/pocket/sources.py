@@ -48,7 +48,7 @@ def clean(text: str) -> str:
     text = re.sub(r"\.{4,}", "...", re.sub(r"([!?])\1+", r"\1", text))
     text = re.sub(r"(?<=[a-z])([.!?])(?=[A-Z])", r"\1 ", text)
     text = re.sub(r"(?<![A-Za-z])'|'(?![A-Za-z])", "", text)
-    return text.strip(" -")
+    return " ".join(text.split()).strip(" -")
 
 
 def cased(text: str) -> str:

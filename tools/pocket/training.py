@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy, dropout
+from torch.nn.functional import cross_entropy, dropout, softplus
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -19,6 +19,7 @@ from transformers.masking_utils import sdpa_mask
 from pocket.examples import Example, Examples
 
 POOL_TOKENS = 40_000
+RIVAL_WEIGHT = 0.25
 _ENDS = {"o_proj", "out_proj", "c_proj", "o", "down_proj", "fc2", "wo", "embed_tokens", "wte", "shared"}
 
 
@@ -29,10 +30,10 @@ class Plan:
     steps: int
     tokens: int = 3_200
     rate: float = 3e-3
-    matrix_rate: float = 0.02
+    matrix_rate: float = 3e-3
     warm_up: int = 60
     seed: int = 12345
-    dropout: float = 0.15
+    dropout: float = 0.05
     save_every: float = 120.0
 
 
@@ -64,28 +65,52 @@ def batches(examples: Examples, plan: Plan, skip: int) -> Iterator[list[Example]
         pool += 1
 
 
-def loss_of(model: Any, batch: list[Example], shift: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the weighted mean loss to learn from and the plain mean loss of the targets."""
+def loss_of(model: Any, batch: list[Example], shift: int, rivals: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the loss to learn from and the plain mean loss of the targets.
+
+    The first is the weighted token loss, and with ``rivals`` a term after GeDi (Krause et al. 2021) that makes a text
+    likelier after its own label than after another.
+    """
+    with_rival = [i for i, example in enumerate(batch) if example.rival] if rivals else []
+    items = batch + [
+        Example(one.rival, one.target, [0.0] * len(one.rival) + [1.0] * len(one.target))
+        for one in (batch[i] for i in with_rival)
+    ]
+    each, rows, weight = (_encoder_decoder_losses if model.config.is_encoder_decoder else _losses)(model, items, shift)
+    own = rows < len(batch)
+    loss = (each * weight)[own].sum() / weight[own].sum()
+    if with_rival:
+        whole = torch.zeros(len(items), device=each.device).index_add(0, rows, each)
+        gap = whole[len(batch) :] - whole[torch.tensor(with_rival, device=each.device)]
+        loss = loss + RIVAL_WEIGHT * softplus(-0.5 * gap).mean()
+    return loss, each.detach()[own & (weight >= 1.0)].mean()
+
+
+def _losses(model: Any, items: list[Example], shift: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     device = model.device
-    if model.config.is_encoder_decoder:
-        prompts, mask = _padded([e.prompt for e in batch], 0), _padded([[1] * len(e.prompt) for e in batch], 0)
-        wanted = _padded([e.target for e in batch], -100)
-        given = _padded([[0, *e.target[:-1]] for e in batch], 0)
-        logits = model(
-            input_ids=prompts.to(device), attention_mask=mask.to(device), decoder_input_ids=given.to(device)
-        ).logits
-        loss = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten().to(device), ignore_index=-100)
-        return loss, loss.detach()
-    ids = _padded([e.prompt + e.target for e in batch], 0)
-    weights = _padded([e.weights for e in batch], 0.0)[:, 1:].to(device)
+    ids = _padded([e.prompt + e.target for e in items], 0).to(device)
+    weights = _padded([e.weights for e in items], 0.0)[:, 1:].to(device)
     positions = {"position_ids": torch.arange(ids.shape[1] - 1, device=device)[None] + shift} if shift else {}
-    ids = ids.to(device)
     states = model.base_model(input_ids=ids[:, :-1], use_cache=False, **positions).last_hidden_state
     chosen = weights > 0
-    each = cross_entropy(model.get_output_embeddings()(states[chosen]).float(), ids[:, 1:][chosen], reduction="none")
-    weight = weights[chosen]
-    whole = weight == 1.0
-    return (each * weight).sum() / weight.sum(), each.detach()[whole].mean()
+    logits = model.get_output_embeddings()(states[chosen]).float()
+    each = cross_entropy(logits, ids[:, 1:][chosen], reduction="none")
+    return each, chosen.nonzero()[:, 0], weights[chosen]
+
+
+def _encoder_decoder_losses(
+    model: Any, items: list[Example], _: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    device = model.device
+    prompts, mask = _padded([e.prompt for e in items], 0), _padded([[1] * len(e.prompt) for e in items], 0)
+    wanted = _padded([e.target for e in items], -1).to(device)
+    given = _padded([[0, *e.target[:-1]] for e in items], 0)
+    logits = model(
+        input_ids=prompts.to(device), attention_mask=mask.to(device), decoder_input_ids=given.to(device)
+    ).logits
+    chosen = wanted >= 0
+    each = cross_entropy(logits[chosen].float(), wanted[chosen], reduction="none")
+    return each, chosen.nonzero()[:, 0], torch.ones_like(each)
 
 
 def _padded(sequences: list[Any], fill: float) -> torch.Tensor:
@@ -115,7 +140,7 @@ def optimizers(model: Any, plan: Plan) -> list[torch.optim.Optimizer]:
     matrices = [group for group in matrices if group["params"]]
     return [
         torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=0.0),
-        torch.optim.Muon(matrices, weight_decay=0.1, momentum=0.95),
+        torch.optim.Muon(matrices, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
     ]
 
 
@@ -178,7 +203,7 @@ class Trainer:
         for optim, rates in zip(self.optims, self.rates, strict=True):
             for group, rate in zip(optim.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-        loss, target_loss = loss_of(self.worker, batch, self._shift(batch))
+        loss, target_loss = loss_of(self.worker, batch, self._shift(batch), rivals=self.step % 2 == 0)
         loss.backward()
         pairs = list(zip(self.model.parameters(), self.worker.parameters(), strict=True))
         if self.worker is not self.model:
@@ -224,6 +249,8 @@ class Trainer:
 def train(model: Any, examples: Examples, plan: Plan, work: Path, note: Callable[[str], None]) -> None:
     """Train ``model`` in place; continue from the checkpoint in ``work`` if there is one. ``note`` takes log lines."""
     trainer = Trainer(model, plan, work)
+    if trainer.step >= plan.steps:
+        return
     began = saved_at = time.monotonic()
     from_step, from_seen, losses = trainer.step, trainer.seen, list[float]()
     for batch in batches(examples, plan, trainer.step):
@@ -239,7 +266,6 @@ def train(model: Any, examples: Examples, plan: Plan, work: Path, note: Callable
         if time.monotonic() - saved_at > plan.save_every or step == plan.steps:
             trainer.save()
             saved_at = time.monotonic()
-    model.eval()
     done = {"steps": trainer.step, "tokens": trainer.seen, "seconds": round(time.monotonic() - began)}
     (work / "done.json").write_text(json.dumps(done), encoding="utf-8")
 

@@ -1,6 +1,6 @@
 """Per-row sampling and stopping for ``model.generate``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,22 @@ from transformers import LogitsProcessor, StoppingCriteria
 
 from synthgen.records import Request, Sampling
 
+TRIES = 6
+"""Draws a step before the nucleus is sorted out; one lies outside it with probability ``1 - top_p``."""
+
 
 class RowSampler(LogitsProcessor):  # type: ignore[misc]
-    """Draw each row's next token by inverse transform from that row's own uniforms, then force it.
+    """Draw each row's next token from that row's own random numbers, then force it.
 
     With greedy decoding behind it, ``generate`` takes exactly the drawn token. Nucleus sampling after Holtzman et al.
-    2020: the smallest set of tokens whose probability reaches ``top_p``.
+    2020, by rejection: a token drawn from the whole distribution is kept if those more probable than it do not already
+    reach ``top_p``. This gives the renormalised nucleus without sorting the vocabulary.
+
+    A row's draws depend on its seed and on how many of its tokens went before: ``skip`` tokens were drawn earlier.
     """
 
-    def __init__(self, requests: Sequence[Request], steps: int) -> None:
-        draws = [np.random.Generator(np.random.Philox(request.seed)).random(steps) for request in requests]
+    def __init__(self, requests: Sequence[Request], steps: int, *, skip: int = 0) -> None:
+        draws = [_uniforms(request.seed, skip, steps) for request in requests]
         self._uniforms = torch.from_numpy(np.stack(draws)).float()
         self._temperature = torch.tensor([[request.sampling.temperature] for request in requests])
         self._top_p = torch.tensor([[request.sampling.top_p] for request in requests])
@@ -27,49 +33,70 @@ class RowSampler(LogitsProcessor):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores that leave one token a row, shapes ``(rows, vocabulary)``."""
         device = scores.device
-        probabilities = torch.softmax(scores.float() / self._temperature.to(device), dim=-1)
-        top_p = self._top_p.to(device)
-        ordered, tokens = _head(probabilities, top_p)
-        cumulative = ordered.cumsum(-1)
-        # A token is outside the nucleus when those before it already reach top_p.
-        kept = ordered.masked_fill(cumulative - ordered >= top_p, 0.0).cumsum(-1)
-        target = self._uniforms[:, self._step, None].to(device) * kept[:, -1:]
-        place = torch.searchsorted(kept, target, right=True).clamp(max=kept.shape[-1] - 1)
+        uniforms = self._uniforms[:, self._step].to(device)
         self._step += 1
-        drawn = tokens.gather(-1, place)
+        probabilities = torch.softmax(scores.float() / self._temperature.to(device), dim=-1)
+        drawn = _draw(probabilities, self._top_p.to(device), uniforms)
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
 
 
-def _head(probabilities: torch.Tensor, top_p: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return enough of the sorted probabilities to hold every row's nucleus; a full sort is rarely needed."""
-    size = probabilities.shape[-1]
-    for count in (256, 1024):
-        if count < size:
-            ordered, tokens = probabilities.topk(count, dim=-1)
-            if bool((ordered.sum(-1, keepdim=True) >= top_p).all()):
-                return ordered, tokens
+def _uniforms(seed: int, skip: int, steps: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    stream = np.random.Philox(seed)
+    # Philox makes four numbers a counter step; a step of ours takes TRIES + 1 rounded up to whole counter steps.
+    width = -(-(TRIES + 1) // 4) * 4
+    stream.advance(skip * width // 4)
+    return np.random.Generator(stream).random((steps, width))[:, : TRIES + 1]
+
+
+def _draw(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Return one token a row, shape ``(rows, 1)``."""
+    cumulative = probabilities.cumsum(-1)
+    drawn = torch.zeros_like(top_p, dtype=torch.long)
+    open_rows = torch.arange(len(probabilities), device=probabilities.device)
+    for attempt in range(TRIES):
+        mass = cumulative[open_rows]
+        token = torch.searchsorted(mass, uniforms[open_rows, attempt, None] * mass[:, -1:], right=True)
+        token = token.clamp(max=mass.shape[-1] - 1)
+        drawn[open_rows] = token
+        chances = probabilities[open_rows]
+        above = torch.where(chances > chances.gather(-1, token), chances, 0.0).sum(-1, keepdim=True)
+        open_rows = open_rows[(above >= top_p[open_rows]).squeeze(-1)]
+        if not len(open_rows):
+            return drawn
+    drawn[open_rows] = _sorted_draw(probabilities[open_rows], top_p[open_rows], uniforms[open_rows, TRIES, None])
+    return drawn
+
+
+def _sorted_draw(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Sort the nucleus out and draw from it by inverse transform."""
     ordered, tokens = probabilities.sort(dim=-1, descending=True)
-    return ordered, tokens
+    cumulative = ordered.cumsum(-1)
+    kept = ordered.masked_fill(cumulative - ordered >= top_p, 0.0).cumsum(-1)
+    place = torch.searchsorted(kept, uniforms * kept[:, -1:], right=True).clamp(max=kept.shape[-1] - 1)
+    return tokens.gather(-1, place)
 
 
 class EndOnStop(StoppingCriteria):  # type: ignore[misc]
-    """End a row at the first token that holds its stop string, or at its own length limit."""
+    """End a row at the first token that holds its stop string, or at its own length limit.
 
-    def __init__(self, tokenizer: Any, samplings: Sequence[Sampling], start: int) -> None:
-        self.start = start
+    ``holding`` maps a stop string to ``tokens_with`` of it; a row's text begins at position ``start``.
+    """
+
+    def __init__(self, holding: Mapping[str, torch.Tensor], samplings: Sequence[Sampling], start: int) -> None:
+        self._start = start
         self._limits = torch.tensor([sampling.max_tokens for sampling in samplings])
-        stops = sorted({sampling.stop for sampling in samplings})
+        stops = sorted(holding)
         self._stop_of = torch.tensor([stops.index(sampling.stop) for sampling in samplings])
-        self._holds = torch.stack([_tokens_with(tokenizer, stop) for stop in stops])
+        self._holds = torch.stack([holding[stop] for stop in stops])
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor | None, **_: Any) -> torch.Tensor:
         """Return which rows are done, shape ``(rows,)``."""
         last = input_ids[:, -1].cpu()
-        done = self._holds[self._stop_of, last] | (input_ids.shape[1] - self.start >= self._limits)
+        done = self._holds[self._stop_of, last] | (input_ids.shape[1] - self._start >= self._limits)
         return done.to(input_ids.device)
 
 
-def _tokens_with(tokenizer: Any, stop: str) -> torch.Tensor:
+def tokens_with(tokenizer: Any, stop: str) -> torch.Tensor:
     """Return which vocabulary entries contain the stop string (one character: no token border can split it)."""
     pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     return torch.tensor([bool(stop) and stop in tokenizer.convert_tokens_to_string([piece]) for piece in pieces])

@@ -10,13 +10,24 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    DynamicCache,
+    EncoderDecoderCache,
+)
 from transformers.utils import logging as transformers_logging
 
 from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM
-from synthgen.plms.engines.sampling import EndOnStop, RowSampler
-from synthgen.records import Completion, FinishReason, Request
+from synthgen.plms.engines.cache import roomy
+from synthgen.plms.engines.sampling import EndOnStop, RowSampler, tokens_with
+from synthgen.records import Completion, FinishReason, Request, Sampling
+
+STRIDE = 24
+"""Tokens decoded before rows that have ended are let go."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +73,7 @@ class TransformersEngine:
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         self._encoded: dict[str, list[int]] = {}
+        self._tokens_holding: dict[str, torch.Tensor] = {}
 
     def batches(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Group by prompt length, then prompt, so that little is padded and equal prompts meet."""
@@ -98,28 +110,77 @@ class TransformersEngine:
 
     def _sampled(self, batch: list[Request]) -> list[Completion]:
         prompts = sorted({request.prompt for request in batch})
-        row_of = torch.tensor([prompts.index(request.prompt) for request in batch])
+        rows = torch.tensor([prompts.index(request.prompt) for request in batch], device=self._model.device)
         padded = self._tokenizer.pad({"input_ids": [self._tokens(prompt) for prompt in prompts]}, return_tensors="pt")
-        device = self._model.device
-        ids, mask = padded["input_ids"].to(device), padded["attention_mask"].to(device)
-        limit = max(request.sampling.max_tokens for request in batch)
-        start = 1 if self._encoder_decoder else ids.shape[1]
-        ends = EndOnStop(self._tokenizer, [request.sampling for request in batch], start=start)
-        settings: dict[str, Any] = {
-            "max_new_tokens": limit,
-            "do_sample": False,
-            "pad_token_id": self._tokenizer.pad_token_id,
-            "logits_processor": [RowSampler(batch, limit)],
-            "stopping_criteria": [ends],
-        }
-        rows = row_of.to(device)
+        ids, mask = padded["input_ids"].to(rows.device), padded["attention_mask"].to(rows.device)
         shared = self._read_once(ids, mask, rows)
-        output = self._model.generate(input_ids=ids[rows], attention_mask=mask[rows], **shared, **settings)
-        first_of = {prompt: position for position, prompt in reversed(list(enumerate(r.prompt for r in batch)))}
+        written: dict[str, list[int]] = {request.id: [] for request in batch}
+        if self._encoder_decoder:
+            start = torch.full((len(batch), 1), self._model.generation_config.decoder_start_token_id)
+            self._write(batch, start.to(rows.device), mask[rows], shared, written)
+        else:
+            self._write(batch, ids[rows], mask[rows], shared, written)
+        first = {prompt: next(request.id for request in batch if request.prompt == prompt) for prompt in prompts}
         return [
-            self._completion(request, tokens, cached=first_of[request.prompt] != position)
-            for position, (request, tokens) in enumerate(zip(batch, output[:, ends.start :].tolist(), strict=True))
+            self._completion(request, written[request.id], cached=first[request.prompt] != request.id)
+            for request in batch
         ]
+
+    def _write(
+        self,
+        open_rows: list[Request],
+        ids: torch.Tensor,
+        mask: torch.Tensor,
+        shared: dict[str, Any],
+        written: dict[str, list[int]],
+    ) -> None:
+        """Decode in strides and let go of rows that have ended, so that few long texts do not hold up a batch."""
+        limit, done = max(request.sampling.max_tokens for request in open_rows), 0
+        while open_rows:
+            samplings = [request.sampling for request in open_rows]
+            output = self._model.generate(
+                **{"decoder_input_ids" if self._encoder_decoder else "input_ids": ids},
+                attention_mask=mask,
+                **shared,
+                max_new_tokens=min(STRIDE, limit - done),
+                do_sample=False,
+                pad_token_id=self._tokenizer.pad_token_id,
+                logits_processor=[RowSampler(open_rows, STRIDE, skip=done)],
+                stopping_criteria=[EndOnStop(self._holding(samplings), samplings, start=ids.shape[1] - done)],
+                return_dict_in_generate=True,
+            )
+            new = output.sequences[:, ids.shape[1] :]
+            for request, tokens in zip(open_rows, new.tolist(), strict=True):
+                written[request.id].extend(tokens)
+            done += new.shape[1]
+            going = self._going(open_rows, output.sequences, done)
+            open_rows = [open_rows[row] for row in going.tolist()]
+            if open_rows:
+                ids, mask = output.sequences[going], mask[going]
+                if not self._encoder_decoder:
+                    mask = torch.cat([mask, mask.new_ones(len(going), new.shape[1])], dim=-1)
+                shared = self._kept(shared, output.past_key_values, going)
+
+    def _going(self, open_rows: list[Request], sequences: torch.Tensor, done: int) -> torch.Tensor:
+        """Return the rows that have neither ended nor reached their limit."""
+        samplings = [request.sampling for request in open_rows]
+        ended = EndOnStop(self._holding(samplings), samplings, start=sequences.shape[1] - done)(sequences, None)
+        special = torch.tensor([self._tokenizer.eos_token_id, self._tokenizer.pad_token_id], device=sequences.device)
+        ended |= torch.isin(sequences[:, -1], special)
+        return torch.nonzero(~ended).squeeze(-1)
+
+    def _kept(self, shared: dict[str, Any], cache: Any, going: torch.Tensor) -> dict[str, Any]:
+        cache.batch_select_indices(going)
+        if self._encoder_decoder:
+            states = shared["encoder_outputs"]
+            states.last_hidden_state = states.last_hidden_state[going]
+            return {"encoder_outputs": states, "past_key_values": cache}
+        return {"past_key_values": cache}
+
+    def _holding(self, samplings: Sequence[Sampling]) -> dict[str, torch.Tensor]:
+        for stop in {sampling.stop for sampling in samplings} - set(self._tokens_holding):
+            self._tokens_holding[stop] = tokens_with(self._tokenizer, stop)
+        return self._tokens_holding
 
     def _read_once(self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor) -> dict[str, Any]:
         """Read each distinct prompt once and return what its rows share, as arguments of ``generate``.
@@ -129,7 +190,8 @@ class TransformersEngine:
         if self._encoder_decoder:
             states = self._model.get_encoder()(input_ids=ids, attention_mask=mask)
             states.last_hidden_state = states.last_hidden_state[rows]
-            return {"encoder_outputs": states}
+            # Given here because the one `generate` makes counts the encoder's layers, not the decoder's.
+            return {"encoder_outputs": states, "past_key_values": EncoderDecoderCache(DynamicCache(), DynamicCache())}
         if ids.shape[1] < 2:
             return {}
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
@@ -141,7 +203,7 @@ class TransformersEngine:
             logits_to_keep=1,
         )
         read.past_key_values.batch_select_indices(rows)
-        return {"past_key_values": read.past_key_values}
+        return {"past_key_values": roomy(read.past_key_values)}
 
     def _completion(self, request: Request, tokens: list[int], *, cached: bool) -> Completion:
         tokens = tokens[: request.sampling.max_tokens]
