@@ -8,7 +8,7 @@ from synthgen.downstream.registry import make_stm
 from synthgen.evolve import Parts
 from synthgen.methods import make_method
 from synthgen.plms.catalog import PLM, resolve_plms
-from synthgen.plms.pocket import check_pocket, pocket_digest
+from synthgen.plms.pocket import check_pocket
 from synthgen.recipe import Recipe
 from synthgen.tasks.gold import load_gold
 from synthgen.tasks.registry import load_task
@@ -19,9 +19,7 @@ def assemble(recipe: Recipe) -> Parts:
     task = load_task(recipe.task)
     plms = resolve_plms(recipe.plms, recipe.profile)
     if recipe.engine != "scripted":
-        for plm in plms:
-            if plm.model.startswith("pocket/"):
-                check_pocket(plm)
+        plms = tuple(check_pocket(plm) if plm.model.startswith("pocket/") else plm for plm in plms)
     stm = make_stm(recipe.stm, seed=recipe.seed)
     method = make_method(recipe, task, [plm.name for plm in plms], stm)
     gold = load_gold(task, recipe.gold, pocket=recipe.profile == "pocket")
@@ -43,11 +41,10 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
 
 
 def _described(plm: PLM, engine: str) -> dict[str, Any]:
-    bundled = plm.model.startswith("pocket/") and engine != "scripted"
     return {
         "name": plm.name,
         "model": "scripted" if engine == "scripted" else plm.model,
-        "revision": pocket_digest(plm) if bundled else plm.revision,
+        "revision": plm.revision,
         "license": plm.license,
         "size": plm.size,
     }

@@ -17,6 +17,9 @@ from rich.text import Text
 from synthgen.cli.options import ResumeOption, Settled
 from synthgen.events import Event, Generated, Note, RoundEnded, RoundStarted, RunOpened, StageStarted
 
+SECONDS_BETWEEN_LINES = 5
+"""How often progress is told where there is no terminal to show it in."""
+
 
 def execute_and_show(settled: Settled, out: Path | None, resume: ResumeOption, *, as_json: bool) -> None:
     """Run the recipe with progress on stderr; print the summary, or with ``as_json`` the metrics, on stdout."""
@@ -64,8 +67,9 @@ class Watcher:
         self._last = time.monotonic()
         self._round = 0
         self._folder: Path | None = None
-        self._accepted: dict[tuple[int, str], int] = defaultdict(int)
+        self._done: dict[tuple[int, str], int] = defaultdict(int)
         self._tasks: dict[str, Any] = {}
+        self._said = 0.0
 
     def __enter__(self) -> "Watcher":
         if self._console.is_terminal:
@@ -112,25 +116,25 @@ class Watcher:
         self._generating += now - self._last
         self._last = now
         self._tokens += event.tokens
-        self._accepted[self._round, event.plm] = event.accepted
+        done = min(event.asked, event.accepted + event.waiting)
+        self._done[self._round, event.plm] = done
         note = f"{event.rejected} rejected, {self._rate():,.0f} tokens/s, {self._remaining()} left"
         if not self._console.is_terminal:
-            if event.plm not in self._tasks:
-                self._tasks[event.plm] = self._bars.add_task(event.plm)
-                self._say(f"Round {self._round}, {event.plm}: {event.asked} samples asked for, {note}.")
+            if now - self._said > SECONDS_BETWEEN_LINES:
+                self._said = now
+                self._say(f"Round {self._round}, {event.plm}: {done} of {event.asked} samples, {note}.")
             return
         if event.plm not in self._tasks:
             self._tasks[event.plm] = self._bars.add_task(f"round {self._round} {event.plm}", total=event.asked, note="")
-        done = min(event.asked, event.accepted + event.waiting)
         self._bars.update(self._tasks[event.plm], completed=done, note=note)
 
     def _rate(self) -> float:
         return self._tokens / max(self._generating, 1e-6)
 
     def _remaining(self) -> str:
-        """Estimate from the share of samples accepted so far; "?" before there is one."""
+        """Estimate from the share of samples that came so far; "?" before there is one."""
         wanted = self._recipe.samples * len(self._recipe.plms)
-        done = sum(self._accepted.values())
+        done = sum(self._done.values())
         if not done:
             return "?"
         seconds = int((time.monotonic() - self._began) * (wanted - done) / done)

@@ -52,11 +52,10 @@ class EmbeddingSTM:
         weights: FloatArray | None = None,
         *,
         n_labels: int,
-        epochs: int = 6,
-        converge: bool = True,
+        short: bool = False,
     ) -> HeadFit:
         """Fit the head; see ``fit_head``."""
-        return fit_head(features, labels, weights, n_labels=n_labels, epochs=epochs, converge=converge)
+        return fit_head(features, labels, weights, n_labels=n_labels, short=short)
 
     def _encode(self, texts: Sequence[str]) -> FloatArray:
         if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:

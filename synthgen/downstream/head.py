@@ -1,30 +1,34 @@
-"""The linear head of the convex STMs: softmax regression from zero, watched for some epochs, then run to its end."""
+"""The linear head of the convex STMs: softmax regression, taken to its optimum or, on request, only part of the way."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
 
 from synthgen.downstream.softmax import SoftmaxLoss, effective_weights, probabilities
 from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.downstream.watch import watch_epochs
 
-ITERATIONS_PER_EPOCH = 4
-"""L-BFGS steps, each over all samples, that count as one epoch.
-
-With 1 every sample's way from 1/C upwards passes for variability, with 6 easy samples hardly move after epoch one.
-"""
+SHORT_STEPS = 16
+"""L-BFGS steps of a short training. Half as many leave the labels out of balance, more memorise wrong ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeadFit:
-    """A trained head: ``parameters`` (C, d + 1), bias last, of the ``loss`` they minimise.
-
-    ``epoch_probabilities`` (epochs, n, C) belong to the epochs only; the optimum that follows is not among them.
-    """
+    """A trained head: ``parameters`` (C, d + 1), bias last, of the ``loss`` they minimise."""
 
     parameters: FloatArray
     loss: SoftmaxLoss
-    epoch_probabilities: FloatArray
+
+    @cached_property
+    def epoch_probabilities(self) -> FloatArray:
+        """Probabilities of the training samples after each epoch of ``watch_epochs``, shape ``(epochs, n, C)``.
+
+        They tell how the samples are learned; the optimum itself is not among them.
+        """
+        loss = self.loss
+        return watch_epochs(loss.features, loss.labels, loss.weights, n_labels=loss.n_labels)
 
     def predict_proba(self, features: Features) -> FloatArray:
         """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
@@ -37,26 +41,24 @@ def fit_head(
     weights: FloatArray | None = None,
     *,
     n_labels: int,
-    epochs: int = 6,
-    converge: bool = True,
+    short: bool = False,
     l2: float = 1.0,
 ) -> HeadFit:
     """Minimise ``SoftmaxLoss`` by L-BFGS from zero; full batches, so no order and no seed enters.
 
-    ``weights`` (n,) pass through ``effective_weights``. Labels that do not occur keep a small probability. Raises
-    ``ValueError`` for no samples, no epochs, or weights that are negative or all zero.
+    ``short`` stops after ``SHORT_STEPS`` steps. ``weights`` (n,) pass through ``effective_weights``. Labels that do not
+    occur keep a small probability. Raises ``ValueError`` for no samples or weights that are negative or all zero.
     """
     relative = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
     if features.shape[0] != len(labels) or len(relative) != len(labels):
         raise ValueError("features, labels and weights differ in length")
-    if epochs < 1 or not len(labels) or relative.min() < 0 or relative.max() <= 0:
-        raise ValueError("a fit needs an epoch, samples, and weights of which none is negative and one is positive")
+    if not len(labels) or relative.min() < 0 or relative.max() <= 0:
+        raise ValueError("a fit needs samples, and weights of which none is negative and one is positive")
     loss = SoftmaxLoss(features, labels, effective_weights(relative), n_labels, l2)
-    parameters, seen = _descend(loss, epochs, converge)
-    return HeadFit(parameters, loss, np.stack(seen))
+    return HeadFit(_descend(loss, SHORT_STEPS if short else 1000), loss)
 
 
-def _descend(loss: SoftmaxLoss, epochs: int, converge: bool) -> tuple[FloatArray, list[FloatArray]]:
+def _descend(loss: SoftmaxLoss, steps: int) -> FloatArray:
     scale = 1.0 / loss.weights.sum()
     mean = scale * np.asarray(loss.features.T @ loss.weights)
 
@@ -72,24 +74,11 @@ def _descend(loss: SoftmaxLoss, epochs: int, converge: bool) -> tuple[FloatArray
         gradient[:, :-1] -= np.outer(gradient[:, -1], mean)
         return scale * value, scale * gradient.ravel()
 
-    seen: list[FloatArray] = []
-    steps = 0
-
-    def watch(flat: FloatArray) -> None:
-        nonlocal steps
-        steps += 1
-        if steps % ITERATIONS_PER_EPOCH == 0 and len(seen) < epochs:
-            seen.append(probabilities(loss.features, place(flat)))
-
     flat, _, _ = fmin_l_bfgs_b(
         objective,
         np.zeros(loss.shape).ravel(),
-        maxiter=1000 if converge else ITERATIONS_PER_EPOCH * epochs,
+        maxiter=steps,
         pgtol=1e-7,
         factr=10.0,
-        callback=watch,
     )
-    parameters = place(flat)
-    while len(seen) < epochs:
-        seen.append(probabilities(loss.features, parameters))
-    return parameters, seen
+    return place(flat)

@@ -42,11 +42,10 @@ class STM(Protocol):
         weights: FloatArray | None = None,
         *,
         n_labels: int,
-        epochs: int = 6,
-        converge: bool = True,
+        short: bool = False,
     ) -> Fit:
         """Train from the common start on ``(n, d)`` features and ``(n,)`` label ids.
 
-        ``weights`` (n,) are relative: only their ratios matter. ``converge=False`` stops after the epochs, before noise
-        is memorised. Deterministic: equal input, equal output.
+        ``weights`` (n,) are relative: only their ratios matter. ``short`` stops early, before noise is memorised.
+        Deterministic: equal input, equal output.
         """

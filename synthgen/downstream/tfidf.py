@@ -66,11 +66,10 @@ class TfidfSTM:
         weights: FloatArray | None = None,
         *,
         n_labels: int,
-        epochs: int = 6,
-        converge: bool = True,
+        short: bool = False,
     ) -> HeadFit:
         """Fit the head; see ``fit_head``."""
-        return fit_head(features, labels, weights, n_labels=n_labels, epochs=epochs, converge=converge)
+        return fit_head(features, labels, weights, n_labels=n_labels, short=short)
 
     def _terms(self, text: str) -> _Terms:
         terms = self._seen.get(text)

@@ -8,13 +8,6 @@ import numpy as np
 
 from synthgen.downstream.stm import Features, Fit, FloatArray, IntArray
 
-SHORT_EPOCHS = 4
-"""Epochs of each training, in place of the paper's single pass over BERT.
-
-With one or two the head is still swayed by few frequent words and the adjustment runs away with it (a fifth of the
-right samples lost); at the optimum it has memorised so many wrong labels that it no longer sees them.
-"""
-
 
 class FitFunction(Protocol):
     """``STM.fit``."""
@@ -26,8 +19,7 @@ class FitFunction(Protocol):
         weights: FloatArray | None = None,
         *,
         n_labels: int,
-        epochs: int,
-        converge: bool,
+        short: bool,
     ) -> Fit:
         """See ``STM.fit``."""
 
@@ -63,7 +55,7 @@ def adjust_weights(
     weights = np.full(len(labels), 0.5)
     base = beta(len(labels), updates)
     for _ in range(updates):
-        trained = fit(features, labels, weights, n_labels=n_labels, epochs=SHORT_EPOCHS, converge=False)
+        trained = fit(features, labels, weights, n_labels=n_labels, short=True)
         weights = boost(weights, trained.predict_proba(features), labels, base)
     return weights
 

@@ -1,6 +1,7 @@
 """The bundled models: whole, or the user hears of it before anything starts."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 
@@ -20,8 +21,11 @@ def _expected() -> dict[str, dict[str, str]]:
     return loaded
 
 
-def check_pocket(plm: PLM) -> None:
-    """Compare a bundled model's files with their recorded SHA-256. Raises ``UserError`` naming a damaged file."""
+def check_pocket(plm: PLM) -> PLM:
+    """Compare a bundled model's files with their recorded SHA-256; return it with a hash over them as its revision.
+
+    Raises ``UserError`` naming a file that is damaged or missing.
+    """
     folder = pocket_folder(plm.model)
     files = _expected().get(folder.name)
     if not files:
@@ -30,12 +34,7 @@ def check_pocket(plm: PLM) -> None:
         path = folder / name
         if not path.is_file() or sha256(path.read_bytes()).hexdigest() != digest:
             raise UserError(f"The bundled model file {plm.model}/{name} is damaged or missing; install synthgen again.")
-
-
-def pocket_digest(plm: PLM) -> str:
-    """Return what stands for a revision of a bundled model: a hash over its files' hashes."""
-    files = _expected().get(pocket_folder(plm.model).name, {})
-    return sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+    return replace(plm, revision=sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12])
 
 
 def seal_pocket() -> None:

@@ -31,12 +31,6 @@ def test_gradient_vanishes_at_the_optimum() -> None:
     assert np.abs(fit.loss.value_and_gradient(fit.parameters)[1]).max() < 1e-4
 
 
-def test_epochs_that_training_did_not_need_repeat_the_last() -> None:
-    fit = fit_head(np.eye(2), np.array([0, 1]), n_labels=2, epochs=40)
-    np.testing.assert_array_equal(fit.epoch_probabilities[-1], fit.epoch_probabilities[-2])
-    np.testing.assert_allclose(fit.epoch_probabilities[-1], fit.predict_proba(np.eye(2)), atol=1e-6)
-
-
 @pytest.mark.parametrize("n", [300, 2000])
 def test_dynamics_of_real_samples_spread_and_expose_wrong_labels(recorded: Read, n: int) -> None:
     texts, labels = recorded("vicuna-7b-1.5v", n)
@@ -46,6 +40,7 @@ def test_dynamics_of_real_samples_spread_and_expose_wrong_labels(recorded: Read,
     seen = training_dynamics(stm.fit(stm.start(texts), given, n_labels=2).epoch_probabilities, given)
     assert np.quantile(seen.confidence, 0.05) < 0.5
     assert 0.6 < np.median(seen.confidence) < 0.95
-    assert np.quantile(seen.variability, 0.9) > 2 * np.quantile(seen.variability, 0.1)
+    assert np.quantile(seen.variability, 0.98) > 0.12, "samples move while they are learned"
+    assert np.quantile(seen.variability, 0.9) > 1.5 * np.quantile(seen.variability, 0.1)
     assert np.median(seen.confidence[planted]) < np.quantile(seen.confidence[~planted], 0.1)
     assert seen.correctness[planted].mean() < 0.5 < seen.correctness[~planted].mean()
