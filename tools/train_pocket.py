@@ -43,7 +43,7 @@ def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the data files")
     parser.add_argument("--only", choices=list(TASTES))
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3200)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=12345)
     parser.add_argument("--out", type=Path, default=ROOT / "synthgen" / "plms" / "pocket")
@@ -102,6 +102,7 @@ def _save(name: str, model: Any, tokenizer: Tokenizer, out: Path) -> None:
     vocabulary = out / "tokenizer.json"
     compact = json.dumps(json.loads(vocabulary.read_text(encoding="utf-8")), separators=(",", ":"))
     vocabulary.write_text(compact, encoding="utf-8")
+    (out / "model.safetensors").chmod(0o644)
 
 
 def _train_all(options: Any) -> None:

@@ -73,7 +73,7 @@ def resolve_plm(spec: str, profile: Size) -> PLM:
         return _from_catalog(name or family, family, size or profile)
     if rest.startswith(("http://", "https://")):
         raise UserError(f"{rest} is an endpoint; PLMs behind a URL are not served yet, name a model or a folder.")
-    if Path(rest).is_dir():
+    if rest and Path(rest).is_dir():
         return PLM(name or Path(rest).resolve().name, rest, "local")
     if rest.startswith((".", "/", "~")):
         raise UserError(f"There is no model folder {rest}.")

@@ -9,6 +9,7 @@ from pocket.corpus import NEIGHBOURS, Corpus, Piece, grams
 from pocket.sources import names
 from pocket.tastes import Taste
 from synthgen.tasks.registry import load_task
+from synthgen.tasks.task import Task
 
 SHOWN_WEIGHT = 0.35
 LONGEST = 900
@@ -19,7 +20,7 @@ TARGET_WEIGHT = {"subj": 1.5, "banking77": 2.0}
 class Example:
     """Token ids of prompt and target; ``weights`` runs over both and is zero where nothing is learned.
 
-    ``rival`` is the prompt with another label, for zero-shot prompts.
+    ``rival`` is a prompt that asks for another text: another label, or other demonstrations.
     """
 
     prompt: list[int]
@@ -90,9 +91,20 @@ class Examples:
             shown = self._shown(rng, parts, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
             prompt = task.few_shot(label, shown)
         example = self._encode(rng, prompt, shown, text, task_name)
-        if len(example.weights) <= LONGEST:
+        if len(example.weights) > LONGEST:
+            return self._encode(rng, task.zero_shot(label), [], text, task_name)
+        if kind < zero_shot + contrastive:
             return example
-        return self._encode(rng, task.zero_shot(label), [], text, task_name)
+        rival = self._tokenizer.encode(self._framed(rng, self._rival(rng, task, i, shown))).ids
+        return replace(example, rival=rival) if len(rival) + len(example.target) <= LONGEST else example
+
+    def _rival(self, rng: random.Random, task: Task, i: int, shown: list[str]) -> str:
+        """Return a prompt that asks for another text: with another text's demonstrations, sometimes another label."""
+        label = self._pieces[i].label
+        if rng.random() < 0.3:
+            return task.few_shot(rng.choice([name for name in task.labels if name != label]), shown)
+        other = self._piece(rng, task.name, rng.choice(task.labels))
+        return task.few_shot(label, self._shown(rng, [other], len(shown), same_label=False))
 
     def _parts(self, rng: random.Random, i: int) -> list[int]:
         """Lengthen a short piece by neighbours of its label, so that few sentences make many different reviews."""

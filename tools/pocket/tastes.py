@@ -18,7 +18,7 @@ class Taste:
     longest: int
     names: float
     left_out: tuple[int, ...] = ()
-    sharpness: float = 1.0
+    sharpness: float = 1.15
     lower: bool = False
     chat: bool = False
     tasks: dict[str, float] = field(
@@ -27,12 +27,12 @@ class Taste:
 
 
 TASTES = {
-    "llama2": Taste({"cf": 0.80, "mr": 0.10, "fewgen": 0.10}, 0.80, (12, 55), 3, 0.08, (1,)),
-    "flan-t5": Taste({"cf": 0.72, "mr": 0.12, "fewgen": 0.16}, 0.80, (10, 42), 3, 0.06, (5,)),
-    "gpt2": Taste({"cf": 0.56, "mr": 0.30, "fewgen": 0.14}, 0.74, (8, 48), 3, 0.06, (0,)),
-    "vicuna": Taste({"cf": 0.90, "fewgen": 0.10}, 0.86, (18, 65), 4, 0.05, (2,), chat=True),
-    "opt": Taste({"cf": 0.66, "mr": 0.18, "fewgen": 0.16}, 0.68, (8, 45), 3, 0.10, (3,), lower=True),
-    "chatglm3": Taste({"cf": 0.58, "fewgen": 0.32, "mr": 0.10}, 0.78, (7, 32), 2, 0.04, (4,)),
+    "llama2": Taste({"cf": 0.80, "mr": 0.10, "fewgen": 0.10}, 0.82, (12, 55), 3, 0.06, (1,)),
+    "flan-t5": Taste({"cf": 0.72, "mr": 0.12, "fewgen": 0.16}, 0.84, (10, 42), 3, 0.05, (5,)),
+    "gpt2": Taste({"cf": 0.62, "mr": 0.26, "fewgen": 0.12}, 0.80, (8, 48), 3, 0.05, (0,)),
+    "vicuna": Taste({"cf": 0.90, "fewgen": 0.10}, 0.86, (18, 65), 4, 0.05, (2,), sharpness=1.1, chat=True),
+    "opt": Taste({"cf": 0.66, "mr": 0.18, "fewgen": 0.16}, 0.72, (8, 45), 3, 0.07, (3,), lower=True),
+    "chatglm3": Taste({"cf": 0.58, "fewgen": 0.32, "mr": 0.10}, 0.80, (7, 32), 2, 0.04, (4,)),
 }
 
 WIDTH = 160
