@@ -20,6 +20,8 @@ PROFILES: dict[Profile, dict[str, Any]] = {
         "demos": 4,
         "candidates": 20,
         "stm": "tfidf",
+        # The pocket PLMs' weights are sharpened; this gives back the variety that STMs learn from (docs/pocket.md).
+        "temperature": 1.2,
     },
     "paper": {
         "plms": ("gpt2", "llama2", "vicuna", "opt", "flan-t5"),

@@ -22,6 +22,7 @@ from pocket.tastes import TASTES
 from pocket.training import Plan, train
 from tokenizers import Tokenizer
 
+from synthgen.plms.pocket import POCKET, seal_pocket
 from synthgen.tasks.registry import load_task
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,16 +38,18 @@ def main() -> None:
         _train_one(options.only, corpus, tokenizer, options)
     else:
         _train_all(options)
+    if options.out == POCKET:
+        seal_pocket()
 
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with the data files")
     parser.add_argument("--only", choices=list(TASTES))
-    parser.add_argument("--steps", type=int, default=3200)
+    parser.add_argument("--steps", type=int, default=1700)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=12345)
-    parser.add_argument("--out", type=Path, default=ROOT / "synthgen" / "plms" / "pocket")
+    parser.add_argument("--out", type=Path, default=POCKET)
     parser.add_argument("--work", type=Path, default=ROOT / ".work" / "pocket", help="corpus, checkpoints and logs")
     parser.add_argument("--device", default="auto", help="auto takes cuda when there is one")
     parser.add_argument("--rate", type=float, default=3e-3)

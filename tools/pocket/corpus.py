@@ -12,7 +12,7 @@ import numpy as np
 from pocket.sources import POLARITY, Text, key, read_all, rows, sentences, words
 
 RUN = 13
-LEAST_CONFIDENCE = {"cf": 0.66, "mr": 0.5, "supergen": 0.66, "fewgen": 0.66, "subj": 0.0, "banking77": 0.0}
+LEAST_CONFIDENCE = {"cf": 0.66, "mr": 0.5, "fewgen": 0.66, "subj": 0.0, "banking77": 0.0}
 NEIGHBOURS = 24
 
 
@@ -72,8 +72,10 @@ def build_pieces(data: Path) -> list[Piece]:
     for text in texts:
         group = groups.get(text.doc, 0) if text.source == "cf" else _stable(key(text.text))
         cut.extend((text, piece, count, group) for piece, count in _pieces_of(text))
-    seen: set[tuple[str, str]] = set()
-    unique = [item for item in cut if not ((k := (key(item[1]), item[0].label)) in seen or seen.add(k))]  # type: ignore[func-returns-value]
+    first: dict[tuple[str, str], tuple[Text, str, int, int]] = {}
+    for item in cut:
+        first.setdefault((key(item[1]), item[0].label), item)
+    unique = list(first.values())
     banned = _runs_in(data / "imdb.test.jsonl.gz", {run for item in unique for run in runs(item[1])})
     unique = [item for item in unique if not any(run in banned for run in runs(item[1]))]
     positive = judge(data).predict_proba([item[1] for item in unique])[:, 1]
@@ -90,7 +92,7 @@ def without_stock(pieces: list[Piece]) -> list[Piece]:
     seen: set[tuple[str, ...]] = set()
     kept = []
     for piece in pieces:
-        if piece.source in {"supergen", "fewgen"}:
+        if piece.source == "fewgen":
             found = grams(piece.text, 7)
             if not found.isdisjoint(seen):
                 continue

@@ -9,7 +9,6 @@ from pocket.corpus import NEIGHBOURS, Corpus, Piece, grams
 from pocket.sources import names
 from pocket.tastes import Taste
 from synthgen.tasks.registry import load_task
-from synthgen.tasks.task import Task
 
 SHOWN_WEIGHT = 0.35
 LONGEST = 900
@@ -20,7 +19,7 @@ TARGET_WEIGHT = {"subj": 1.5, "banking77": 2.0}
 class Example:
     """Token ids of prompt and target; ``weights`` runs over both and is zero where nothing is learned.
 
-    ``rival`` is a prompt that asks for another text: another label, or other demonstrations.
+    ``rival`` is the prompt with another label, for zero-shot prompts.
     """
 
     prompt: list[int]
@@ -91,20 +90,9 @@ class Examples:
             shown = self._shown(rng, parts, rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 8)), same_label=False)
             prompt = task.few_shot(label, shown)
         example = self._encode(rng, prompt, shown, text, task_name)
-        if len(example.weights) > LONGEST:
-            return self._encode(rng, task.zero_shot(label), [], text, task_name)
-        if kind < zero_shot + contrastive:
+        if len(example.weights) <= LONGEST:
             return example
-        rival = self._tokenizer.encode(self._framed(rng, self._rival(rng, task, i, shown))).ids
-        return replace(example, rival=rival) if len(rival) + len(example.target) <= LONGEST else example
-
-    def _rival(self, rng: random.Random, task: Task, i: int, shown: list[str]) -> str:
-        """Return a prompt that asks for another text: with another text's demonstrations, sometimes another label."""
-        label = self._pieces[i].label
-        if rng.random() < 0.3:
-            return task.few_shot(rng.choice([name for name in task.labels if name != label]), shown)
-        other = self._piece(rng, task.name, rng.choice(task.labels))
-        return task.few_shot(label, self._shown(rng, [other], len(shown), same_label=False))
+        return self._encode(rng, task.zero_shot(label), [], text, task_name)
 
     def _parts(self, rng: random.Random, i: int) -> list[int]:
         """Lengthen a short piece by neighbours of its label, so that few sentences make many different reviews."""
@@ -199,7 +187,4 @@ class Examples:
 
 
 def _lowered(piece: Piece) -> Piece:
-    return Piece(
-        piece.text.lower(), piece.label, piece.source, piece.family, piece.group, piece.words, piece.sentences,
-        piece.confidence,
-    )  # fmt: skip
+    return replace(piece, text=piece.text.lower())

@@ -100,7 +100,7 @@ def read_all(data: Path) -> list[Text]:
     for source, family, path, names in _listing(data, intents):
         for doc, row in enumerate(rows(path)):
             text = clean(row["text"])
-            if source in {"mr", "supergen", "fewgen", "subj"}:
+            if source in {"mr", "fewgen", "subj"}:
                 text = cased(text)
             if text and key(text) not in held_out:
                 found.append(Text(text, names[int(row["label"])], source, family, doc))
@@ -110,7 +110,6 @@ def read_all(data: Path) -> list[Text]:
 def _listing(data: Path, intents: list[str]) -> Iterator[tuple[str, str, Path, tuple[str, ...]]]:
     yield "cf", "imdb", data / "imdb_counterfactual.train.jsonl.gz", POLARITY
     yield "mr", "imdb", data / "mr.train.jsonl.gz", POLARITY
-    yield "supergen", "imdb", data / "recorded/supergen/SST-2.jsonl.gz", POLARITY
     for path in sorted((data / "recorded/fewgen").glob("SST-2.*.jsonl.gz")):
         yield "fewgen", "imdb", path, POLARITY
     yield "subj", "subj", data / "subj.train.jsonl.gz", ("subjective", "objective")

@@ -69,7 +69,7 @@ def loss_of(model: Any, batch: list[Example], shift: int, rivals: bool = False) 
     """Return the loss to learn from and the plain mean loss of the targets.
 
     The first is the weighted token loss, and with ``rivals`` a term after GeDi (Krause et al. 2021) that makes a text
-    likelier after its own prompt than after one with another label or other demonstrations.
+    likelier after its own label than after another.
     """
     with_rival = [i for i, example in enumerate(batch) if example.rival] if rivals else []
     items = batch + [
@@ -203,8 +203,7 @@ class Trainer:
         for optim, rates in zip(self.optims, self.rates, strict=True):
             for group, rate in zip(optim.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-        every = 2 if self.step < self.plan.steps / 2 else 3
-        loss, target_loss = loss_of(self.worker, batch, self._shift(batch), rivals=self.step % every == 0)
+        loss, target_loss = loss_of(self.worker, batch, self._shift(batch), rivals=self.step % 2 == 0)
         loss.backward()
         pairs = list(zip(self.model.parameters(), self.worker.parameters(), strict=True))
         if self.worker is not self.model:
