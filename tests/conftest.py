@@ -2,10 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A shared machine may be slow; a test's worth is in what it finds, not in how fast it finds it.
-settings.register_profile("synthgen", deadline=None)
+settings.register_profile("synthgen", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("synthgen")
 
 

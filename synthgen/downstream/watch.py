@@ -5,7 +5,10 @@ through no epochs worth the name: after a few steps hardly a sample moves. Singl
 samples are learned at once, which go to and fro, and which never.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, issparse
 from scipy.special import softmax
 
@@ -40,7 +43,7 @@ def watch_epochs(features: Features, labels: IntArray, weights: FloatArray, *, n
     return seen
 
 
-def _narrow(batch: Features) -> tuple[Features, IntArray | slice]:
+def _narrow(batch: Features) -> tuple[Features, NDArray[np.integer[Any]] | slice]:
     """Return the batch over only the columns that occur in it, and those columns."""
     if not issparse(batch):
         return batch, slice(None)

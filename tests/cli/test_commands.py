@@ -1,7 +1,6 @@
 """The commands, end to end with the scripted engine."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -107,14 +106,22 @@ def test_profile_auto_is_said(cli: Cli) -> None:
     assert read_manifest(Path("run"))["profile"] in {"pocket", "paper"}
 
 
-def test_interrupted_runs_say_how_to_go_on(tmp_path: Path) -> None:
+def _hear_interrupts() -> None:
+    # A shell starts background jobs deaf to SIGINT, and so would be the tests' children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_runs_say_how_to_go_on(tmp_path: Path, sent: signal.Signals) -> None:
     command = [sys.executable, "-m", "synthgen", *SCRIPTED, "--samples", "4000", "--gold", "none", "--out", "run"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    while not (tmp_path / "run" / "rounds" / "00" / "completions").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    ) as process:
+        while not (tmp_path / "run" / "rounds" / "00" / "completions").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(sent)
+        _, err = process.communicate()
     assert process.returncode == 130
     assert "Continue with: synthgen run run/recipe.yaml --out run --resume" in err
     assert "Traceback" not in err

@@ -17,6 +17,9 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]
     new buffers at the next update.
     """
 
+    keys: torch.Tensor
+    values: torch.Tensor
+
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
