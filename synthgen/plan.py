@@ -3,7 +3,6 @@
 from typing import Any
 
 from synthgen.assemble import assemble
-from synthgen.methods.quotas import equal_quotas
 from synthgen.plms.catalog import PLM, catalog
 from synthgen.recipe import Recipe
 from synthgen.tasks.task import Task
@@ -19,14 +18,8 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     where demonstrations chosen by the run will stand.
     """
     parts = assemble(recipe.model_copy(update={"gold": "none"}))
-    names = [plm.name for plm in parts.plms]
     by_round = [
-        sum(
-            sum(quota.values())
-            for quota in equal_quotas(
-                names, parts.task.labels, samples=recipe.samples, rounds=recipe.rounds, round=number
-            ).values()
-        )
+        sum(sum(quota.values()) for quota in parts.method.plan(number, []).quotas.values())
         for number in range(recipe.rounds + 1)
     ]
     shown = [f"<demonstration {number + 1}>" for number in range(recipe.demos)]

@@ -8,14 +8,13 @@ import typer
 
 from synthgen.cli import options as o
 from synthgen.cli.options import Settled, settle
+from synthgen.methods import METHODS
 from synthgen.recipe import read_recipe
-
-HELP = {"fusegen": "Several PLMs learn from one shared set of demonstrations, chosen by small models each round."}
 
 
 def add_methods(app: typer.Typer, plan: typer.Typer) -> None:
     """Give every method its command, and the same command under ``plan``."""
-    for name, help_text in HELP.items():
+    for name, (_, help_text) in METHODS.items():
         app.command(name, help=help_text)(_command(name, _execute))
         plan.command(name, help=f"Plan: {help_text}")(_command(name, _plan))
 

@@ -138,6 +138,7 @@ class TransformersEngine:
         limit, done = max(request.sampling.max_tokens for request in open_rows), 0
         while open_rows:
             samplings = [request.sampling for request in open_rows]
+            ends = EndOnStop(self._holding(samplings), samplings, start=ids.shape[1] - done)
             output = self._model.generate(
                 **{"decoder_input_ids" if self._encoder_decoder else "input_ids": ids},
                 attention_mask=mask,
@@ -146,14 +147,14 @@ class TransformersEngine:
                 do_sample=False,
                 pad_token_id=self._tokenizer.pad_token_id,
                 logits_processor=[RowSampler(open_rows, STRIDE, skip=done)],
-                stopping_criteria=[EndOnStop(self._holding(samplings), samplings, start=ids.shape[1] - done)],
+                stopping_criteria=[ends],
                 return_dict_in_generate=True,
             )
             new = output.sequences[:, ids.shape[1] :]
             for request, tokens in zip(open_rows, new.tolist(), strict=True):
                 written[request.id].extend(tokens)
             done += new.shape[1]
-            going = self._going(open_rows, output.sequences, done)
+            going = self._going(output.sequences, ends)
             open_rows = [open_rows[row] for row in going.tolist()]
             if open_rows:
                 ids, mask = output.sequences[going], mask[going]
@@ -161,10 +162,9 @@ class TransformersEngine:
                     mask = torch.cat([mask, mask.new_ones(len(going), new.shape[1])], dim=-1)
                 shared = self._kept(shared, output.past_key_values, going)
 
-    def _going(self, open_rows: list[Request], sequences: torch.Tensor, done: int) -> torch.Tensor:
+    def _going(self, sequences: torch.Tensor, ends: EndOnStop) -> torch.Tensor:
         """Return the rows that have neither ended nor reached their limit."""
-        samplings = [request.sampling for request in open_rows]
-        ended = EndOnStop(self._holding(samplings), samplings, start=sequences.shape[1] - done)(sequences, None)
+        ended = ends(sequences, None)
         special = torch.tensor([self._tokenizer.eos_token_id, self._tokenizer.pad_token_id], device=sequences.device)
         ended |= torch.isin(sequences[:, -1], special)
         return torch.nonzero(~ended).squeeze(-1)
