@@ -1,14 +1,19 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+VLLM_VENV ?= .venv-vllm
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test test-vllm lint types bench clean
 
 demo: $(VENV)/.ready  ## install, then run the main job offline
 	$(BIN)/synthgen fusegen --task imdb --plms llama2,opt
 
 test: $(VENV)/.ready  ## install, then run the tests
 	$(BIN)/python -m pytest
+
+test-vllm: $(VENV)/.ready  ## install a CPU build of vLLM beside it, then run whole rounds through real servers
+	sh tools/vllm_venv.sh $(VLLM_VENV) $(PYTHON) || { echo "!!! NO vLLM COULD BE INSTALLED: ITS TESTS DID NOT RUN !!!"; exit 0; }; \
+	SYNTHGEN_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python $(BIN)/python -m pytest -m vllm
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
@@ -17,7 +22,10 @@ lint: $(VENV)/.ready
 types: $(VENV)/.ready
 	$(BIN)/mypy
 
-bench: $(VENV)/.ready  ## FuseGen beside its ablations and controls
+bench: $(VENV)/.ready  ## the engines beside what a user would run instead; then FuseGen beside its controls
+	$(BIN)/python benchmarks/reference.py
+	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/arms.py
 
 $(VENV)/.ready: pyproject.toml

@@ -55,7 +55,7 @@ def run_seed(seed: int, names: list[str], total: int, gold_path: str, out: str) 
         recipe = make_recipe({**settings, **arms(total)[name]})
         parts = assemble(recipe)
         shared = shared or parts
-        method = make_method(recipe, parts.task, [plm.name for plm in parts.plms], shared.stm)
+        method = make_method(recipe, parts.task, [plm.name for plm in parts.arrangement.plms], shared.stm)
         parts = replace(parts, stm=shared.stm, gold=shared.gold, method=method)
         folder = Path(tempfile.mkdtemp(prefix="arm-"))
         with prepare_run(recipe, describe(recipe, parts), out=folder, resume="never") as run:

@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from synthgen.events import Event, Note, Observer, RunOpened, ignore
+from synthgen.events import Event, Generated, Loading, Note, Observer, RunOpened, ignore
 from synthgen.recipe import Recipe, make_recipe
 from synthgen.runs.read import Run, load_run
 
 if TYPE_CHECKING:
-    from synthgen.runs.folder import Resume
+    from synthgen.runs.folder import Resume, RunFolder
 
 __all__ = ["compare", "execute", "fusegen", "load_run"]
+
+SECONDS_BETWEEN_LINES = 10
+"""How often a run's log is told of progress within a stage."""
 
 
 def fusegen(
@@ -45,16 +49,28 @@ def execute(
     run = prepare_run(recipe, describe(recipe, parts), out=Path(out) if out else None, resume=resume)
     if parts.gold:
         observe(Note(f"Accuracy is measured on {parts.gold.source} ({len(parts.gold.texts)} texts)."))
+    for note in parts.arrangement.notes:
+        observe(Note(note))
     with run:
         observe(RunOpened(run.path))
-
-        def logged(event: Event) -> None:
-            run.log(str(event))
-            observe(event)
-
-        evolve(recipe, parts, run, logged)
+        evolve(recipe, parts, run, _logged(run, observe))
         write_report(load_run(run.path))
     return load_run(run.path)
+
+
+def _logged(run: "RunFolder", observe: Observer) -> Observer:
+    """Return ``observe`` with a log: of progress, which may come a thousand times a second, a line now and then."""
+    last = 0.0
+
+    def told(event: Event) -> None:
+        nonlocal last
+        often = isinstance(event, Generated | Loading)
+        if not often or monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = monotonic() if often else last
+            run.log(str(event))
+        observe(event)
+
+    return told
 
 
 def compare(runs: Sequence[Run | Path | str]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Literal, TypeAlias
 
 Stage = Literal["generate", "learn", "select", "evaluate", "write"]
@@ -32,9 +33,18 @@ class RoundStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Loading:
+    """``plm`` is being loaded through ``engine``, for ``seconds`` so far."""
+
+    plm: str
+    engine: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
     """A batch of ``plm`` came back. In this round so far: samples ``accepted`` of ``asked``, texts ``rejected``,
-    completions ``waiting`` to be judged; ``tokens`` are those of this batch.
+    completions ``waiting`` to be judged; ``tokens`` are those of this batch, none where it was known already.
     """
 
     plm: str
@@ -61,9 +71,20 @@ class RoundEnded:
     accuracy: float | None
 
 
-Event: TypeAlias = Note | RunOpened | RoundStarted | Generated | StageStarted | RoundEnded
+Event: TypeAlias = Note | RunOpened | RoundStarted | Loading | Generated | StageStarted | RoundEnded
 Observer: TypeAlias = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
     """Watch nothing."""
+
+
+def one_at_a_time(observe: Observer) -> Observer:
+    """Return an observer for several threads: it is told of one event after the other."""
+    lock = Lock()
+
+    def told(event: Event) -> None:
+        with lock:
+            observe(event)
+
+    return told

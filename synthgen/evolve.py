@@ -11,13 +11,14 @@ from synthgen.curate.curator import Curator
 from synthgen.downstream.stm import STM, Fit
 from synthgen.errors import SynthgenError
 from synthgen.evaluate import accuracies
-from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted
-from synthgen.generate import Order, harvest
+from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted, one_at_a_time
+from synthgen.generate import Harvest, Order
 from synthgen.methods.base import Demonstration, Learned, Method, Plan
-from synthgen.plms.catalog import PLM
-from synthgen.plms.engines import open_engine
+from synthgen.plms.arrange import Arrangement
+from synthgen.plms.engineroom import EngineRoom
 from synthgen.recipe import Recipe
-from synthgen.records import Rejected, Sample
+from synthgen.records import Sample
+from synthgen.round import write_round
 from synthgen.runs.folder import RunFolder
 from synthgen.runs.tables import write_dataset, write_dynamics
 from synthgen.tasks.gold import Gold
@@ -29,7 +30,7 @@ class Parts:
     """What a recipe's names stand for, resolved and checked."""
 
     task: Task
-    plms: tuple[PLM, ...]
+    arrangement: Arrangement
     stm: STM
     method: Method
     gold: Gold | None
@@ -44,6 +45,7 @@ class Progress:
     tokens: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     accuracy_by_round: list[float | None] = field(default_factory=list)
+    loads: Counter[str] = field(default_factory=Counter)
 
 
 def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> dict[str, Any]:
@@ -52,13 +54,23 @@ def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> d
     Everything but the PLMs' answers is computed anew on a resume, from the journal, and so comes out the same.
     """
     began = perf_counter()
-    so_far, curator = Progress(), Curator(parts.task, enabled=recipe.curate)
+    so_far, observe = Progress(), one_at_a_time(observe)
+    with EngineRoom(parts.arrangement, logs=run.path / "logs", observe=observe) as room:
+        learned = _rounds(recipe, parts, run, room, so_far, observe)
+        so_far.loads = room.loads
+    return _finish(parts, run, learned, so_far, observe, began)
+
+
+def _rounds(
+    recipe: Recipe, parts: Parts, run: RunFolder, room: EngineRoom, so_far: Progress, observe: Observer
+) -> Learned:
+    curator = Curator(parts.task, enabled=recipe.curate)
     demonstrations: list[Demonstration] = []
     for number in range(recipe.rounds + 1):
         plan = parts.method.plan(number, demonstrations)
         observe(RoundStarted(number, recipe.rounds, sum(sum(quota.values()) for quota in plan.quotas.values())))
         with _stage("generate", so_far, observe):
-            _generate(recipe, parts, run, number, plan, curator, so_far, observe)
+            _generate(recipe, parts, run, room, number, plan, curator, so_far, observe)
         with _stage("learn", so_far, observe):
             learned = parts.method.learn(so_far.samples)
             write_dynamics(run.round_folder(number) / "dynamics.parquet", so_far.samples, learned.dynamics)
@@ -71,13 +83,14 @@ def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> d
         if number == 0:
             for note in learned.notes:
                 observe(Note(note))
-    return _finish(parts, run, learned, so_far, observe, began)
+    return learned
 
 
 def _generate(
     recipe: Recipe,
     parts: Parts,
     run: RunFolder,
+    room: EngineRoom,
     number: int,
     plan: Plan,
     curator: Curator,
@@ -86,24 +99,23 @@ def _generate(
 ) -> None:
     curator.show(plan.shown)
     sampling = parts.task.draw(recipe.temperature, recipe.top_p)
-    accepted: list[Sample] = []
-    rejected: list[Rejected] = []
-    for plm in parts.plms:
-        result = harvest(
+    orders = {
+        plm.name: (
             Order(plm.name, number, plan.quotas[plm.name], plan.prompts, sampling),
-            seed=recipe.seed,
-            attempts=recipe.attempts,
-            curator=curator,
-            journal=run.journal(number, plm, recipe.engine),
-            open_engine=lambda plm=plm: open_engine(plm, recipe.engine),  # type: ignore[misc]
-            observe=observe,
+            run.journal(number, plm, recipe.engine),
         )
-        accepted += result.samples
-        rejected += result.rejected
+        for plm in parts.arrangement.plms
+    }
+    harvests = write_round(
+        orders, seed=recipe.seed, attempts=recipe.attempts, curator=curator, room=room, observe=observe
+    )
+    for plm, result in zip(orders, harvests, strict=True):
         so_far.tokens.update(result.tokens)
         so_far.seconds["curate"] += result.curate_seconds
-        for label, count in result.missing.items():
-            observe(Note(f"{plm.name} is {count} {label} samples short after {recipe.attempts} attempts."))
+        for note in _shortfalls(plm, result, recipe.attempts):
+            observe(Note(note))
+    accepted = [sample for result in harvests for sample in result.samples]
+    rejected = [text for result in harvests for text in result.rejected]
     so_far.samples += accepted
     so_far.rejected.update(text.reason for text in rejected)
     run.write_samples(number, accepted, rejected)
@@ -111,6 +123,19 @@ def _generate(
     if lost := [label for label in parts.task.labels if label not in found]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in so_far.rejected.most_common(3)) or "none asked for"
         raise SynthgenError(f"No text was accepted for {', '.join(lost)} (rejected: {reasons}); try another PLM.")
+
+
+def _shortfalls(plm: str, result: Harvest, attempts: int) -> list[str]:
+    """Return what a user should hear of samples that did not come and of demonstrations that did not fit."""
+    notes = [
+        f"{plm} is {count} {label} samples short after {attempts} attempts." for label, count in result.missing.items()
+    ]
+    if lost := result.shortened:
+        notes.append(
+            f"{len(lost)} prompts were longer than {plm}'s context; their first demonstrations, up to {max(lost)}, "
+            "were left out."
+        )
+    return notes
 
 
 def _finish(
@@ -134,10 +159,11 @@ def _finish(
         "accuracy_by_round": so_far.accuracy_by_round if parts.gold else [],
         "accuracy_by_plm": dict(zip(learned.by_plm, by_plm, strict=True)) if parts.gold else {},
         "samples": len(samples),
-        "samples_by_plm": _counted([sample.plm for sample in samples], [plm.name for plm in parts.plms]),
+        "samples_by_plm": _counted([sample.plm for sample in samples], [plm.name for plm in parts.arrangement.plms]),
         "samples_by_label": _counted([sample.label for sample in samples], parts.task.labels),
         "rejected_by_reason": dict(sorted(so_far.rejected.items())),
         "tokens": {kind: so_far.tokens[kind] for kind in ("prompt", "completion", "cached")},
+        "loads": dict(so_far.loads),
         "seconds": {
             stage: round(so_far.seconds[stage], 3)
             for stage in ("generate", "curate", "learn", "select", "evaluate", "total")

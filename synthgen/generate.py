@@ -1,8 +1,7 @@
 """Ask one PLM for its samples of a round: exact quotas, every completion judged, rejected ones asked for again."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -10,7 +9,7 @@ from synthgen.curate.curator import Curator
 from synthgen.events import Generated, Observer
 from synthgen.plms.engines.base import Engine
 from synthgen.records import Completion, Rejected, Request, Sample, Sampling
-from synthgen.runs.journal import Journal
+from synthgen.runs.journal import Answered, Journal
 from synthgen.seeds import derive_seed
 
 
@@ -27,12 +26,15 @@ class Order:
 
 @dataclass(slots=True)
 class Harvest:
-    """What came of an order. ``missing`` counts samples a label that no attempt brought."""
+    """What came of an order. ``missing`` counts samples a label that no attempt brought; ``shortened`` holds, for each
+    prompt that was longer than the PLM's context, how many demonstrations it lost.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     tokens: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+    shortened: list[int] = field(default_factory=list)
     curate_seconds: float = 0.0
 
 
@@ -51,25 +53,38 @@ def harvest(
     Completions are judged in the order of their requests, whatever the order in which they came back.
     """
     result = Harvest()
-    missing = Counter({label: count for label, count in order.quota.items() if count})
+    missing = _wanted(order)
     asked: Counter[str] = Counter()
-    with _opened_once(open_engine) as engine:
-        for _ in range(attempts):
-            if not missing.total():
-                break
-            requests = _requests(order, missing, asked, seed)
-            answers = _answers(requests, journal, engine, result, order, observe)
-            began = perf_counter()
-            for request, completion in answers:
-                verdict = curator.judge(request, completion)
-                if isinstance(verdict, Sample):
-                    result.samples.append(verdict)
-                    missing[request.label] -= 1
-                else:
-                    result.rejected.append(verdict)
-            result.curate_seconds += perf_counter() - began
+    for _ in range(attempts):
+        if not missing.total():
+            break
+        requests = _requests(order, missing, asked, seed)
+        answers = _answers(requests, journal, open_engine, result, order, observe)
+        began = perf_counter()
+        for request, completion in answers:
+            verdict = curator.judge(request, completion)
+            if isinstance(verdict, Sample):
+                result.samples.append(verdict)
+                missing[request.label] -= 1
+            else:
+                result.rejected.append(verdict)
+        result.curate_seconds += perf_counter() - began
     result.missing = +missing
     return result
+
+
+def first_requests(order: Order, seed: int) -> list[Request]:
+    """Return what ``harvest`` asks first: it depends on no answer."""
+    return _requests(order, _wanted(order), Counter(), seed)
+
+
+def _wanted(order: Order) -> Counter[str]:
+    return Counter({label: count for label, count in order.quota.items() if count})
+
+
+def written(batch: Answered) -> int:
+    """Return the tokens that were written just now."""
+    return sum(completion.completion_tokens for _, completion in batch.pairs) if batch.fresh else 0
 
 
 def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: int) -> list[Request]:
@@ -103,30 +118,15 @@ def _answers(
     observe: Observer,
 ) -> list[tuple[Request, Completion]]:
     answered: dict[str, Completion] = {}
+    asked = sum(order.quota.values())
     for batch in journal.replay(requests, engine):
-        tokens = 0
-        for request, completion in batch:
+        for request, completion in batch.pairs:
             answered[request.id] = completion
             result.tokens["prompt"] += completion.prompt_tokens
             result.tokens["completion"] += completion.completion_tokens
             result.tokens["cached"] += completion.cached_tokens
-            tokens += completion.completion_tokens
-        asked = sum(order.quota.values())
-        observe(Generated(order.plm, asked, len(result.samples), len(result.rejected), len(answered), tokens))
+            if completion.dropped:
+                result.shortened.append(completion.dropped)
+        accepted, rejected = len(result.samples), len(result.rejected)
+        observe(Generated(order.plm, asked, accepted, rejected, len(answered), written(batch)))
     return [(request, answered[request.id]) for request in requests]
-
-
-@contextmanager
-def _opened_once(open_engine: Callable[[], Engine]) -> Iterator[Callable[[], Engine]]:
-    opened: list[Engine] = []
-
-    def engine() -> Engine:
-        if not opened:
-            opened.append(open_engine())
-        return opened[0]
-
-    try:
-        yield engine
-    finally:
-        for one in opened:
-            one.close()

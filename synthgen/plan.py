@@ -1,10 +1,19 @@
-"""What a recipe would do: counts, prompts as they would be sent, tokens and memory."""
+"""What a recipe would do: counts, prompts as they would be sent, tokens, time, memory."""
 
+from collections import Counter
 from typing import Any
 
-from synthgen.assemble import assemble
-from synthgen.plms.catalog import PLM, catalog
+from synthgen.downstream.registry import make_stm
+from synthgen.errors import UserError
+from synthgen.estimate import memory_of, time_of
+from synthgen.methods import make_method
+from synthgen.plms.arrange import arrange
+from synthgen.plms.catalog import PLM
+from synthgen.plms.hardware import gpus
+from synthgen.plms.lookup import look_up
+from synthgen.plms.resolve import resolve_plms
 from synthgen.recipe import Recipe
+from synthgen.tasks.registry import load_task
 from synthgen.tasks.task import Task
 
 TOKENS_PER_WORD = 1.4
@@ -12,38 +21,58 @@ TOKENS_PER_WORD = 1.4
 
 
 def plan_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Check the recipe and return its plan: counts, prompts, estimated tokens and memory (gigabytes).
+    """Check the recipe and return its plan: counts, prompts, estimated tokens, time and memory (gigabytes).
 
-    Raises ``UserError`` for what a run would refuse. Prompts are shown for the first two labels, with placeholders
-    where demonstrations chosen by the run will stand.
+    Raises ``UserError`` for what no machine could run; what does not fit this one is said under ``memory``. Neither a
+    server nor the Hub is asked. Prompts are shown for the first two labels, with placeholders where demonstrations
+    chosen by the run will stand.
     """
-    parts = assemble(recipe.model_copy(update={"gold": "none"}))
-    by_round = [
-        sum(sum(quota.values()) for quota in parts.method.plan(number, []).quotas.values())
-        for number in range(recipe.rounds + 1)
-    ]
+    task = load_task(recipe.task)
+    plms = _with_folders(resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving))
+    method = make_method(recipe, task, [plm.name for plm in plms], make_stm(recipe.stm, seed=recipe.seed))
+    quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
+    by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
+    by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
     shown = [f"<demonstration {number + 1}>" for number in range(recipe.demos)]
     return {
         "method": recipe.method,
-        "task": parts.task.name,
-        "plms": [f"{plm.name} ({plm.model})" for plm in parts.plms],
+        "task": task.name,
+        "plms": [f"{plm.name} ({plm.model or 'what its server serves'})" for plm in plms],
         "rounds": recipe.rounds,
         "samples": sum(by_round),
         "samples_by_round": by_round,
         "requests": f"{sum(by_round)}, and again for each rejected text (at most {recipe.attempts} times)",
-        "tokens": _tokens(recipe, parts.task, by_round),
-        "memory": _memory(parts.plms),
+        "tokens": _tokens(recipe, task, by_round),
+        **_on_this_machine(recipe, task, plms, by_plm),
         "stm": recipe.stm,
         "prompts": {
-            "zero_shot": {label: parts.task.zero_shot(label) for label in parts.task.labels[:2]},
-            "few_shot": {label: parts.task.few_shot(label, shown) for label in parts.task.labels[:2]},
+            "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
+            "few_shot": {label: task.few_shot(label, shown) for label in task.labels[:2]},
         },
     }
 
 
+def _with_folders(plms: tuple[PLM, ...]) -> tuple[PLM, ...]:
+    """Look up what takes no network."""
+    return tuple(look_up(plm) if plm.size == "local" else plm for plm in plms)
+
+
+def _on_this_machine(recipe: Recipe, task: Task, plms: tuple[PLM, ...], samples: Counter[str]) -> dict[str, str]:
+    try:
+        arrangement = arrange(plms, recipe.engine, look=False)
+    except UserError as error:
+        return {"memory": f"not on this machine: {error}", "time": "not known", "loads": "none"}
+    tokens = {name: count * _written(task) for name, count in samples.items()}
+    rounds = recipe.rounds + 1
+    return {
+        "memory": memory_of(arrangement),
+        "time": time_of(arrangement, tokens, rounds=rounds, gpus=gpus()),
+        "loads": f"{arrangement.loads(rounds)} of models in all",
+    }
+
+
 def _tokens(recipe: Recipe, task: Task, by_round: list[int]) -> dict[str, int]:
-    label = task.labels[0]
-    written = task.sampling.max_tokens // 2
+    label, written = task.labels[0], _written(task)
     zero = len(task.zero_shot(label).split()) * TOKENS_PER_WORD
     demonstration = len(task.prompts.demonstration.split()) * TOKENS_PER_WORD + written
     few = len(task.few_shot(label, []).split()) * TOKENS_PER_WORD + recipe.demos * demonstration
@@ -54,7 +83,6 @@ def _tokens(recipe: Recipe, task: Task, by_round: list[int]) -> dict[str, int]:
     }
 
 
-def _memory(plms: tuple[PLM, ...]) -> str:
-    known = {entry.model: entry.memory for sizes in catalog().values() for entry in sizes.values()}
-    needs = [f"{plm.name} {known[plm.model]:g} GB" for plm in plms if plm.model in known]
-    return ("; ".join(needs) or "unknown") + " (one PLM at a time)"
+def _written(task: Task) -> int:
+    """Return the tokens of a text, about."""
+    return task.sampling.max_tokens // 2

@@ -1,5 +1,6 @@
 """A recipe: everything a run depends on, checked before anything heavy loads."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,7 +40,8 @@ class Recipe(BaseModel):
     """The complete setting of a run. ``samples`` are per PLM, over all rounds; ``rounds`` counts rounds of feedback.
 
     ``demos`` demonstrations are picked from ``candidates``. ``attempts`` bounds how often a rejected completion is
-    asked for again. ``options`` are the method's own.
+    asked for again. ``options`` are the method's own. ``engine``, ``endpoint`` and ``serving`` (by PLM, or ``all``) say
+    how the PLMs are run, not what is asked of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,7 +57,9 @@ class Recipe(BaseModel):
     stm: str = "tfidf"
     gold: str | None = None
     seed: int = 0
-    engine: Literal["auto", "transformers", "scripted"] = "auto"
+    engine: Literal["auto", "vllm", "transformers", "server", "scripted"] = "auto"
+    endpoint: tuple[str, ...] = ()
+    serving: dict[str, dict[str, Any]] = {}
     temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     curate: bool = True
@@ -75,8 +79,16 @@ class Recipe(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """Return a hash of all settings: equal recipes, equal fingerprint."""
-        return short_id(self.model_dump_json())
+        """Return a hash of ``work``: recipes that ask for the same have the same."""
+        return short_id(*(f"{name}={value!r}" for name, value in self.work.items()))
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """Return the settings without what a resume may change: the engine (unless scripted), addresses, serving."""
+        settings = self.model_dump(exclude={"endpoint", "serving"})
+        settings["engine"] = "scripted" if self.engine == "scripted" else "any"
+        settings["plms"] = tuple(re.sub(r"(?<=[=@])https?://.*", "server", spec) for spec in self.plms)
+        return settings
 
     def to_yaml(self) -> str:
         """Return the recipe as YAML that ``read_recipe`` reads back."""

@@ -22,7 +22,10 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One prompt for one PLM with its own seed. ``id`` is unique in a run."""
+    """One prompt for one PLM with its own seed. ``id`` is unique in a run.
+
+    A ``prompt`` that is a ``Prompt`` may lose demonstrations where it is longer than the PLM's context.
+    """
 
     id: str
     plm: str
@@ -35,7 +38,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What came back for ``request`` (its id): the text before the stop string, and token counts."""
+    """What came back for ``request`` (its id): the text before the stop string, and token counts.
+
+    ``cached_tokens`` of the prompt were read before and not again. ``dropped`` demonstrations, the leftmost, were left
+    out of a prompt that was longer than the PLM's context.
+    """
 
     request: str
     text: str
@@ -43,6 +50,7 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,5 +15,7 @@ def short_id(*parts: object) -> str:
 
 def _digest(parts: tuple[object, ...]) -> bytes:
     # Each part carries its length, so ("ab", "c") and ("a", "bc") differ.
-    joined = b"".join(b"%d:%s" % (len(data), data) for data in (str(part).encode() for part in parts))
+    joined = b"".join(
+        b"%d:%s" % (len(data), data) for data in (str(part).encode("utf-8", "surrogatepass") for part in parts)
+    )
     return blake2b(joined, digest_size=8).digest()

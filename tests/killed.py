@@ -55,7 +55,7 @@ def main() -> None:
         time.sleep(0.002)
         return plain(request)
 
-    scripted.open_scripted = lambda plm: scripted.ScriptedEngine(slow)  # type: ignore[assignment]
+    scripted.open_scripted = lambda plm, note: scripted.ScriptedEngine(slow)  # type: ignore[assignment]
     began = time.monotonic()
     print(finish(recipe, folder / "undisturbed"), flush=True)
     lasted = time.monotonic() - began

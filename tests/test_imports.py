@@ -10,12 +10,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "synthgen"
 # Lowest first; a room imports from its own row and from rows before it.
 ROWS = [
-    {"errors", "records", "seeds", "text", "events"},
+    {"errors", "records", "prompt", "seeds", "text", "events"},
     {"recipe", "tasks"},
     {"plms", "downstream", "curate"},
-    {"methods", "evaluate"},
+    {"methods", "evaluate", "testing", "estimate"},
     {"runs", "datasets"},
     {"report", "generate"},
+    {"round"},
     {"evolve"},
     {"assemble"},
     {"plan", "api"},

@@ -131,7 +131,7 @@ def test_ablations_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, select: 
         label = "positive" if request.seed % 7 == 0 else request.label
         return scripted.default_script(Request("", "", 0, label, "", request.seed))
 
-    monkeypatch.setattr(scripted, "open_scripted", lambda plm: scripted.ScriptedEngine(noisy))
+    monkeypatch.setattr(scripted, "open_scripted", lambda plm, note: scripted.ScriptedEngine(noisy))
     ablated = execute(recipe(options={"select": select, "weigh": weigh}, rounds=1), out=tmp_path / "r")
     weights = {sample["weight"] for sample in ablated.samples()}
     assert (weights == {1.0}) == (weigh == "uniform")
@@ -145,7 +145,7 @@ def test_no_feedback_is_zero_rounds(tmp_path: Path) -> None:
 
 def test_a_plm_that_only_repeats_itself_ends_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        scripted, "open_scripted", lambda plm: scripted.ScriptedEngine(lambda request: "No words of any use.")
+        scripted, "open_scripted", lambda plm, note: scripted.ScriptedEngine(lambda request: "No words of any use.")
     )
     with pytest.raises(SynthgenError, match=r"No text was accepted for .* too_short"):
         execute(recipe(attempts=2), out=tmp_path / "r")
@@ -156,7 +156,7 @@ def test_a_shortfall_is_told_and_never_filled_with_copies(tmp_path: Path, monkey
     def few(request: Request) -> str:
         return scripted.default_script(Request("", "", 0, request.label, "", request.seed % 30))
 
-    monkeypatch.setattr(scripted, "open_scripted", lambda plm: scripted.ScriptedEngine(few))
+    monkeypatch.setattr(scripted, "open_scripted", lambda plm, note: scripted.ScriptedEngine(few))
     heard: list[Event] = []
     short = execute(recipe(attempts=3), out=tmp_path / "r", observe=heard.append)
     texts = [sample["text"] for sample in short.samples()]

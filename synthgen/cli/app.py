@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from synthgen import __version__
-from synthgen.cli.know import doctor, plms, tasks
+from synthgen.cli.doctor import doctor
+from synthgen.cli.know import plms, tasks
 from synthgen.cli.look import cartography, compare, evaluate, samples
 from synthgen.cli.methods import add_methods, plan_recipe, run_recipe
 

@@ -1,15 +1,39 @@
-"""``tasks``, ``plms``, ``doctor``: what there is and what this machine can run."""
+"""``tasks``, ``plms``: what there is, and what of it this machine can run."""
 
-import os
-import shutil
+import json
 import sys
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from synthgen.plms.catalog import catalog, pocket_folder
+from synthgen.errors import UserError
+from synthgen.plms.catalog import PLM, Entry, catalog, plm_of
+from synthgen.plms.serving import Serving
 from synthgen.tasks.registry import load_task, task_names
+from synthgen.text import nearest
+
+if TYPE_CHECKING:
+    from synthgen.plms.hardware import GPU
+
+Family = Annotated[str | None, typer.Argument(help="One family, with its licence's terms and its quirks in full.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether this machine runs a PLM as it is now, through which engine, and on what condition or why not."""
+
+    runs: bool
+    engine: str | None
+    said: str
+
+
+Row = tuple[str, Entry, Verdict]
 
 
 def tasks() -> None:
@@ -22,72 +46,161 @@ def tasks() -> None:
     Console().print(table)
 
 
-def plms() -> None:
+def plms(family: Family = None, json_: Json = False) -> None:
     """List the PLM families and sizes, and what this machine can run."""
-    memory = _memory()
-    table = Table("PLM", "model", "architecture", "licence", "needs", "runs here")
-    for family, sizes in catalog().items():
-        for size, entry in sizes.items():
-            if entry.unsupported:
-                verdict = f"no: {entry.unsupported}"
-            elif entry.memory > memory:
-                verdict = f"no: {memory:.0f} GB of memory"
-            elif size == "pocket":
-                verdict = "yes" if (pocket_folder(entry.model) / "config.json").is_file() else "no: not installed"
-            else:
-                verdict = "yes, once downloaded" + (" (ask for access first)" if entry.gated else "")
-            table.add_row(
-                f"{family}:{size}", entry.model, entry.architecture, entry.license, f"{entry.memory:g} GB", verdict
-            )
-    Console().print(table)
+    from synthgen.plms.engines.vllm.find import vllm_python
+    from synthgen.plms.hardware import gpus, host_memory
 
-
-def doctor() -> None:
-    """Check this machine; every failing line says what to do. Exits 1 where the pocket profile could not run."""
+    known = catalog()
+    if family is not None and family not in known:
+        raise UserError(
+            f"There is no PLM family {family!r}{nearest(family, list(known))} `synthgen plms` lists all; "
+            "any Hub id, model folder or server's URL works as a PLM too."
+        )
+    machine, (_, free), vllm = gpus(), host_memory(), vllm_python() is not None
+    rows: dict[str, list[Row]] = {
+        name: [
+            (f"{name}:{size}", entry, judge(plm_of(name, entry, size), machine, free)) for size, entry in sizes.items()
+        ]
+        for name, sizes in known.items()
+        if family in {None, name}
+    }
+    if json_:
+        here = {"gpus": [asdict(gpu) for gpu in machine], "memory": free, "vllm": vllm}
+        sys.stdout.write(json.dumps({"machine": here, "plms": _as_data(rows)}) + "\n")
+        return
     console = Console()
-    failed = False
-    for name, ok, detail, needed in _checks():
-        mark = "[green]ok[/]  " if ok else ("[red]fail[/]" if needed else "[yellow]no[/]  ")
-        console.print(f"{mark} {name}: {detail}", soft_wrap=True, highlight=False)
-        failed = failed or (needed and not ok)
-    if failed:
-        sys.exit(1)
+    if family is not None:
+        console.print(_in_full(rows[family]))
+        return
+    console.print(_table(rows))
+    console.print(Text("The licences' terms, and quirks: synthgen plms FAMILY", style="dim"), soft_wrap=True)
 
 
-def _checks() -> list[tuple[str, bool, str, bool]]:
-    """Return (name, passed, what was found or what to do, whether the pocket profile needs it)."""
-    import torch
-    from huggingface_hub import get_token
+def judge(plm: PLM, gpus: Sequence["GPU"], host: float) -> Verdict:
+    """Say whether a PLM of the catalog runs on ``gpus``, or without any in ``host`` gigabytes of memory."""
+    from synthgen.plms.choose import choose_engine
+    from synthgen.plms.engines.server.keys import key_for
+    from synthgen.plms.pocket import check_pocket
 
-    gpu = torch.cuda.is_available()
-    free = shutil.disk_usage(".").free / 1e9
-    models = [family for family in catalog() if (pocket_folder(f"pocket/{family}") / "model.safetensors").is_file()]
-    whole = len(models) == len(catalog())
-    vllm, encoders = find_spec("vllm") is not None, find_spec("sentence_transformers") is not None
-    device = torch.cuda.get_device_name() if gpu else "none; the pocket profile runs without, paper sizes want one"
-    extra = "absent; pip install 'synthgen\\[{}]' {}"
-    memory = _memory()
+    if plm.urls:
+        found = key_for(plm.name, plm.urls[0]) is not None
+        return Verdict(found, "server", f"{'yes, ' if found else ''}with OPENAI_API_KEY")
+    trusted = replace(plm, serving=Serving(trust_remote_code=True))
+    trust = ", and only if you trust its code" if plm.remote_code else ""
+    try:
+        if plm.size == "pocket":
+            check_pocket(plm)
+        engine = choose_engine(trusted, "auto", gpu=bool(gpus)).engine
+    except UserError as error:
+        if plm.engine == "vllm":
+            return Verdict(False, "vllm", f"no: with vLLM only{trust}")
+        return Verdict(False, None, f"no: {error}")
+    if lacking := _lacking(plm, engine, gpus, host):
+        return Verdict(False, engine, f"no: {lacking}")
+    return Verdict(True, engine, f"{', '.join(_conditions(plm, slow=not gpus))}{trust}")
+
+
+def _lacking(plm: PLM, engine: str, gpus: Sequence["GPU"], host: float) -> str | None:
+    """Return the memory that is missing, in words; None where there is enough."""
+    from synthgen.plms.arrange import need_of
+    from synthgen.plms.placement import DoesNotFitError, place
+
+    try:
+        place([need_of(plm, engine, gpu=bool(gpus))], gpus, host)
+    except DoesNotFitError as error:
+        return f"needs {error.need:.3g} GB{'' if gpus else ' on a CPU'}, has {error.have:.3g} GB"
+    return None
+
+
+def _conditions(plm: PLM, *, slow: bool) -> list[str]:
+    """Return "yes" and what must come first, in a reader's order."""
+    if plm.size == "pocket":
+        return ["yes"]
+    said = ["yes, slowly" if slow and (plm.parameters or 0) >= 1 else "yes"]
+    if not _downloaded(plm):
+        said.append("once you have access (gated)" if plm.gated else "once downloaded")
+    return said
+
+
+def _downloaded(plm: PLM) -> bool:
+    """Return whether the Hub's cache holds weights of the PLM."""
+    from huggingface_hub import try_to_load_from_cache
+
+    names = [f"{stem}{end}" for stem in ("model.safetensors", "pytorch_model.bin") for end in ("", ".index.json")]
+    return any(isinstance(try_to_load_from_cache(plm.model, name, revision=plm.revision), str) for name in names)
+
+
+def _as_data(rows: Mapping[str, list[Row]]) -> list[dict[str, Any]]:
     return [
-        ("pocket PLMs", whole, f"{len(models)} of {len(catalog())}{'' if whole else '; install synthgen again'}", True),
-        ("disk", free > 1, f"{free:.0f} GB free here{'' if free > 1 else '; free at least 1 GB'}", True),
-        ("memory", memory > 2, f"{memory:.0f} GB{'' if memory > 2 else '; close other programs'}", True),
-        ("torch", True, torch.__version__, True),
-        ("GPU", gpu, device, False),
-        ("vLLM", vllm, "installed" if vllm else extra.format("vllm", "on a GPU machine"), False),
-        (
-            "sentence-transformers",
-            encoders,
-            "installed" if encoders else extra.format("embedding", "for --stm embedding:MODEL"),
-            False,
-        ),
-        ("Hub token", bool(get_token()), "found" if get_token() else "none; `hf auth login` for gated models", False),
+        {"plm": plm, "family": name, "size": plm.rpartition(":")[2], **entry.model_dump(), "here": asdict(verdict)}
+        for name, sizes in rows.items()
+        for plm, entry, verdict in sizes
     ]
 
 
-def _memory() -> float:
-    """Return the largest memory a PLM could use, in gigabytes: the GPU's, else the machine's."""
-    import torch
+def _table(rows: Mapping[str, list[Row]]) -> Table:
+    """Return two lines a PLM, the second dim, so that 80 columns are enough and nothing but verdicts is folded."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold underline")
+    table.add_column("PLM\nmodel", no_wrap=True)
+    table.add_column("parameters\ncontext", justify="right", no_wrap=True)
+    table.add_column("needs\nengine", justify="right", no_wrap=True)
+    table.add_column("runs here\nlicence", overflow="fold")
+    for sizes in rows.values():
+        for plm, entry, verdict in sizes:
+            table.add_row(
+                Text.assemble((plm, "bold"), "\n", (entry.model, "dim")),
+                Text.assemble(_parameters(entry), "\n", (_context(entry), "dim")),
+                Text.assemble(_needs(entry), "\n", (_engine(verdict), "dim")),
+                Text.assemble(_coloured(verdict), "\n", (entry.license, "dim")),
+            )
+        table.add_row()
+    return table
 
-    if torch.cuda.is_available():
-        return float(torch.cuda.mem_get_info()[1]) / 1e9
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+
+def _in_full(sizes: list[Row]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for plm, entry, verdict in sizes:
+        facts: dict[str, str | Text | None] = {
+            plm: entry.model,
+            "runs here": _coloured(verdict),
+            "engine": _engine(verdict),
+            "parameters": _parameters(entry),
+            "context": f"{entry.context:,} tokens" if entry.context else "no limit (relative positions)",
+            "needs": f"{_needs(entry)} in {entry.dtype}" if entry.memory else "nothing here",
+            "kind": f"{entry.architecture}, {'chat' if entry.chat else 'continues a text'}",
+            "licence": entry.license,
+            "terms": entry.terms,
+            "quirk": entry.quirk,
+        }
+        for name, fact in facts.items():
+            if fact:
+                table.add_row(name, fact)
+        table.add_row()
+    return table
+
+
+def _engine(verdict: Verdict) -> str:
+    return "vLLM" if verdict.engine == "vllm" else verdict.engine or "–"
+
+
+def _coloured(verdict: Verdict) -> Text:
+    return Text(verdict.said, style="green" if verdict.runs else "yellow")
+
+
+def _parameters(entry: Entry) -> str:
+    if entry.parameters is None:
+        return "unknown"
+    if entry.parameters < 1:
+        return f"{entry.parameters * 1000:.3g} M"
+    return f"{entry.parameters:.3g} B"
+
+
+def _context(entry: Entry) -> str:
+    return f"{entry.context:,}" if entry.context else "no limit"
+
+
+def _needs(entry: Entry) -> str:
+    return f"{entry.memory:g} GB" if entry.memory else "–"

@@ -32,6 +32,7 @@ def _command(method: str, act: Callable[[Settled, Path | None, o.ResumeOption, b
         gold: o.Gold = None,
         seed: o.Seed = 0,
         engine: o.Engine = "auto",
+        endpoint: o.Endpoint = None,
         set_: o.Set = None,
         out: o.Out = None,
         resume: o.Resume = "never",
@@ -47,6 +48,7 @@ def _command(method: str, act: Callable[[Settled, Path | None, o.ResumeOption, b
             "gold": gold,
             "seed": seed,
             "engine": engine,
+            "endpoint": tuple(endpoint or ()),
         }
         act(settle(method, profile, plms, set_, given), out, resume, json)
 

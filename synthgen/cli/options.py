@@ -12,11 +12,16 @@ from synthgen.recipe import Recipe, make_recipe
 
 ProfileOption = Literal["auto", "pocket", "paper"]
 ResumeOption = Literal["never", "if-possible", "always"]
-EngineOption = Literal["auto", "transformers", "scripted"]
+EngineOption = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
 Task = Annotated[str, typer.Option(help="A task of `synthgen tasks`, or a task file.")]
 Plms = Annotated[
-    str | None, typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders.")
+    str | None,
+    typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders, name=URL, MODEL@URL."),
+]
+Endpoint = Annotated[
+    list[str] | None,
+    typer.Option(help="Address of an OpenAI-compatible server that has the PLMs; repeat it to share the load."),
 ]
 Profile = Annotated[ProfileOption, typer.Option(help="Defaults: pocket runs anywhere, paper has the papers' settings.")]
 Samples = Annotated[int | None, typer.Option(help="Samples per PLM, over all rounds.")]
@@ -51,8 +56,12 @@ def settle(
     if plms is not None:
         settings["plms"] = tuple(spec.strip() for spec in plms.split(",") if spec.strip())
     notes: tuple[str, ...] = ()
+    endpoints = settings.get("endpoint") or ()
+    if endpoints and plms is None:
+        settings["plms"] = tuple(f"server={url}" for url in settings.pop("endpoint"))
     if profile == "auto":
-        settings["profile"], why = _detect()
+        behind = endpoints or any("://" in spec for spec in settings.get("plms", ()))
+        settings["profile"], why = ("paper", "the PLMs are behind a server") if behind else _detect()
         notes = (f"Profile: {settings['profile']} ({why}).",)
     else:
         settings["profile"] = profile
@@ -62,6 +71,7 @@ def settle(
 
 
 def _assign(settings: dict[str, Any], assignment: str) -> None:
+    """Set ``a.b.c=VALUE``; VALUE is read as YAML, so that numbers are numbers."""
     name, equals, text = assignment.partition("=")
     if not equals or not name:
         raise UserError(f"--set wants NAME=VALUE, not {assignment!r}.")
@@ -69,18 +79,19 @@ def _assign(settings: dict[str, Any], assignment: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    if name.startswith("options."):
-        settings["options"] = {**settings.get("options", {}), name.removeprefix("options."): value}
-    else:
-        settings[name] = value
+    *path, last = name.split(".")
+    for part in path:
+        settings[part] = dict(settings.get(part) or {})
+        settings = settings[part]
+    settings[last] = value
 
 
 def _detect() -> tuple[str, str]:
     """Return the profile for this machine, and why: the papers' 7B models in half precision want 16 GB."""
-    import torch
+    from synthgen.plms.hardware import gpus
 
-    if not torch.cuda.is_available():
+    found = gpus()
+    if not found:
         return "pocket", "no GPU found"
-    free = torch.cuda.mem_get_info()[0] / 1e9
-    name = torch.cuda.get_device_name()
-    return ("paper" if free >= 18 else "pocket"), f"{name} with {free:.0f} GB free"
+    best = max(found, key=lambda gpu: gpu.free)
+    return ("paper" if best.free >= 18 else "pocket"), f"{best.name} with {best.free:.0f} GB free"

@@ -33,7 +33,18 @@ def _counts(planned: dict[str, Any]) -> Table:
     table = Table(title=f"{planned['method']} on {planned['task']}", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
-    for name in ("plms", "rounds", "samples", "samples_by_round", "requests", "tokens", "memory", "stm"):
+    for name in (
+        "plms",
+        "rounds",
+        "samples",
+        "samples_by_round",
+        "requests",
+        "tokens",
+        "time",
+        "memory",
+        "loads",
+        "stm",
+    ):
         value = planned[name]
         shown = ", ".join(f"{key} {one:,}" for key, one in value.items()) if isinstance(value, dict) else value
         table.add_row(name.replace("_", " "), ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown))

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from synthgen.cli.options import ResumeOption, Settled
-from synthgen.events import Event, Generated, Note, RoundEnded, RoundStarted, RunOpened, StageStarted
+from synthgen.events import Event, Generated, Loading, Note, RoundEnded, RoundStarted, RunOpened, StageStarted
 
 SECONDS_BETWEEN_LINES = 5
 """How often progress is told where there is no terminal to show it in."""
@@ -96,6 +96,8 @@ class Watcher:
                 self._say(f"Writing {path}.")
             case RoundStarted():
                 self._start_round(event)
+            case Loading(plm, engine, seconds):
+                self._loading(plm, engine, seconds)
             case Generated():
                 self._generated(event)
             case StageStarted(stage):
@@ -110,6 +112,14 @@ class Watcher:
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
+
+    def _loading(self, plm: str, engine: str, seconds: float) -> None:
+        self._status.plain = f"round {self._round}: loading {plm} through {engine}, {seconds:.0f} s"
+        now = time.monotonic()
+        self._last = now
+        if not self._console.is_terminal and seconds and now - self._said > SECONDS_BETWEEN_LINES:
+            self._said = now
+            self._say(f"Loading {plm} through {engine}, {seconds:.0f} s so far.")
 
     def _generated(self, event: Generated) -> None:
         now = time.monotonic()

@@ -1,39 +1,60 @@
-"""Which PLM a name means: the catalog's families and sizes, a Hub id, or a local folder."""
+"""The catalog: families and sizes of PLMs, and what must be known to serve them. The data is in catalog.yaml."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from synthgen.errors import UserError
-from synthgen.text import nearest
+from synthgen.plms.serving import Serving
 
-Size = Literal["pocket", "paper"]
+Size = Literal["pocket", "small", "paper", "hosted"]
+Dtype = Literal["float32", "float16", "bfloat16"]
 _HERE = Path(__file__).resolve().parent
 
 
 class Entry(BaseModel):
-    """One size of a family. ``memory`` is in gigabytes; ``unsupported`` says why it cannot run, where it cannot."""
+    """One size of a family.
+
+    ``parameters`` in billions; ``memory`` in gigabytes, for the weights in ``dtype`` and room to generate; ``context``
+    in tokens, None where positions are relative. ``terms`` is what the licence says of generated text. ``template`` is
+    a file of ``plms/templates``; ``engine`` the only one that can run it, where there is only one; ``flags`` are
+    vLLM's own; ``quirk`` is what a user should hear before relying on it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str
     architecture: str
     license: str
-    memory: Annotated[float, Field(gt=0)]
+    terms: str | None = None
+    parameters: Annotated[float, Field(gt=0)] | None = None
+    memory: Annotated[float, Field(ge=0)]
+    context: Annotated[int, Field(gt=0)] | None = None
     revision: str | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    dtype: Dtype = "float32"
+    engine: Literal["auto", "transformers", "vllm", "server"] = "auto"
     chat: bool = False
+    template: str | None = None
     gated: bool = False
-    unsupported: str | None = None
+    remote_code: bool = False
+    flags: dict[str, Any] = {}
+    url: str | None = None
+    choices: Annotated[int, Field(ge=1)] = 1
+    quirk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PLM:
-    """A generator under the name a run knows it by. ``model`` is a Hub id, a folder, or ``pocket/<family>``."""
+    """A generator under the name a run knows it by. ``model`` is a Hub id, a folder, ``pocket/<family>``, or what the
+    servers at ``urls`` call it ("" where only they know).
+
+    ``memory`` in gigabytes and ``context`` in tokens are None where nobody has said; ``engine`` is the only one that
+    can run it, or ``auto``. ``serving`` is how the user wants it run.
+    """
 
     name: str
     model: str
@@ -42,6 +63,18 @@ class PLM:
     revision: str | None = None
     dtype: str = "auto"
     chat: bool = False
+    memory: float | None = None
+    parameters: float | None = None
+    context: int | None = None
+    architecture: str | None = None
+    engine: str = "auto"
+    template: str | None = None
+    gated: bool = False
+    remote_code: bool = False
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
+    choices: int = 1
+    serving: Serving = field(default_factory=Serving)
 
     @property
     def location(self) -> str:
@@ -51,7 +84,7 @@ class PLM:
 
 @cache
 def catalog() -> dict[str, dict[Size, Entry]]:
-    """Return family -> size -> entry, in the papers' order."""
+    """Return family -> size -> entry, the papers' first."""
     loaded = yaml.safe_load((_HERE / "catalog.yaml").read_text(encoding="utf-8"))
     return TypeAdapter(dict[str, dict[Size, Entry]]).validate_python(loaded)
 
@@ -61,47 +94,30 @@ def pocket_folder(model: str) -> Path:
     return _HERE / model
 
 
-def resolve_plm(spec: str, profile: Size) -> PLM:
-    """Turn ``llama2``, ``llama2:paper``, ``org/model``, a folder, or ``name=any of these`` into a PLM.
+def template_file(name: str) -> Path:
+    """Return the file of a chat template that the catalog names."""
+    return _HERE / "templates" / name
 
-    A bare family takes the size that belongs to the profile. Raises ``UserError`` for what is none of these.
-    """
-    name, _, rest = spec.rpartition("=")
-    name, rest = name.strip(), rest.strip()
-    family, _, size = rest.partition(":")
-    if family in catalog():
-        return _from_catalog(name or family, family, size or profile)
-    if rest.startswith(("http://", "https://")):
-        raise UserError(f"{rest} is an endpoint; PLMs behind a URL are not served yet, name a model or a folder.")
-    if rest and Path(rest).is_dir():
-        return PLM(name or Path(rest).resolve().name, rest, "local")
-    if rest.startswith((".", "/", "~")):
-        raise UserError(f"There is no model folder {rest}.")
-    if rest.count("/") == 1 and all(rest.split("/")):
-        return PLM(name or rest.split("/")[1], rest, "hub")
-    raise UserError(
-        f"There is no PLM {rest!r}{nearest(family, list(catalog()))} "
-        "Give a family of `synthgen plms`, a Hub id (org/model) or a model folder."
+
+def plm_of(name: str, entry: Entry, size: str) -> PLM:
+    """Return the PLM that a catalog entry describes, called ``name``."""
+    return PLM(
+        name,
+        entry.model,
+        size,
+        entry.license,
+        entry.revision,
+        entry.dtype,
+        entry.chat,
+        memory=entry.memory,
+        parameters=entry.parameters,
+        context=entry.context,
+        architecture=entry.architecture,
+        engine=entry.engine,
+        template=str(template_file(entry.template)) if entry.template else None,
+        gated=entry.gated,
+        remote_code=entry.remote_code,
+        flags=entry.flags,
+        urls=(entry.url,) if entry.url else (),
+        choices=entry.choices,
     )
-
-
-def resolve_plms(specs: list[str] | tuple[str, ...], profile: Size) -> tuple[PLM, ...]:
-    """Resolve every spec. Raises ``UserError`` where two PLMs would go by one name."""
-    plms = tuple(resolve_plm(spec, profile) for spec in specs)
-    names = [plm.name for plm in plms]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"Two PLMs are called {name!r}; name one of them: --plms {name},other={name}:paper.")
-        if not name.replace("-", "").replace("_", "").replace(".", "").isalnum() or name.startswith("."):
-            raise UserError(f"{name!r} cannot name a PLM: use letters, digits, '-', '_' and '.'.")
-    return plms
-
-
-def _from_catalog(name: str, family: str, size: str) -> PLM:
-    sizes = catalog()[family]
-    if size not in sizes:
-        raise UserError(f"{family} has no size {size!r}; it has {', '.join(sizes)}.")
-    entry = sizes[size]
-    if entry.unsupported:
-        raise UserError(f"{family}:{size} ({entry.model}) cannot run here: {entry.unsupported}.")
-    return PLM(name, entry.model, size, entry.license, entry.revision, entry.dtype, entry.chat)

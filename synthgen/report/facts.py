@@ -92,7 +92,7 @@ def _plm(plm: Mapping[str, Any]) -> PlmFacts:
         name=clean(plm.get("name") or "unnamed"),
         model=_publishable(plm.get("model") or plm.get("name") or "unnamed"),
         size=_said(plm.get("size")),
-        licence=_said(plm.get("licence")),
+        licence=_said(plm.get("license")),
         revision=_said(plm.get("revision")),
     )
 

@@ -36,7 +36,7 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"Another process is writing {self.path}; wait for it or choose another --out.") from None
-        if not (self.path / "recipe.yaml").exists():
+        if not (self.path / "recipe.yaml").exists() or read_recipe(self.path / "recipe.yaml") != self.recipe:
             write_bytes(self.path / "recipe.yaml", self.recipe.to_yaml().encode())
         self._stamp("running")
         self.log(f"started: {self.recipe.method} on {self.recipe.task}, recipe {self.recipe.fingerprint}")
@@ -58,7 +58,8 @@ class RunFolder:
 
     def journal(self, number: int, plm: PLM, engine: str) -> Journal:
         """Return the journal of one PLM's completions in one round."""
-        identity = f"{plm.model}@{plm.revision} through {engine}"
+        real = plm.serving.quantization or "as published"
+        identity = f"{plm.model}@{plm.revision} {'scripted' if engine == 'scripted' else real}"
         return Journal(self.round_folder(number) / "completions" / f"{plm.name}.jsonl", identity=identity)
 
     def write_samples(self, number: int, accepted: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
@@ -110,8 +111,8 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
     if resume == "never":
         raise UserError(f"{out} already holds a run; add --resume to continue it, or choose another --out.")
     held = read_recipe(out / "recipe.yaml")
-    if held != recipe:
-        changed = [name for name in Recipe.model_fields if getattr(held, name) != getattr(recipe, name)]
+    if held.work != recipe.work:
+        changed = [name for name, value in held.work.items() if value != recipe.work[name]]
         raise UserError(f"{out} holds another run: its {', '.join(changed)} differs; choose another --out.")
     return RunFolder(out, recipe, _begun(out, manifest))
 

@@ -2,16 +2,25 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from synthgen.errors import SynthgenError
 from synthgen.plms.engines.base import Engine
 from synthgen.records import Completion, Request
 from synthgen.seeds import short_id
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Requests with their completions; ``fresh`` where they came from the engine just now."""
+
+    pairs: list[tuple[Request, Completion]]
+    fresh: bool
+
+
 class Journal:
-    """Completions of one PLM in one round, one line a batch, appended and synced as each batch finishes.
+    """Completions of one PLM in one round, one line a batch, appended as each batch finishes, in any order.
 
     A line that a crash cut short or that was damaged is ignored, so its batch runs again, whole.
     """
@@ -24,42 +33,42 @@ class Journal:
         if path.exists():
             self._read()
 
-    def replay(
-        self, requests: Sequence[Request], open_engine: Callable[[], Engine]
-    ) -> Iterator[list[tuple[Request, Completion]]]:
-        """Yield every request with its completion, batch by batch: known ones from disk, the others from the engine.
+    def replay(self, requests: Sequence[Request], open_engine: Callable[[], Engine]) -> Iterator[Answered]:
+        """Yield every request with its completion: known ones from disk, the others as their batches come.
 
-        The engine is only opened where something is missing.
+        The engine is only opened where something is missing. A batch is on disk before the next one is taken from the
+        engine. Raises ``SynthgenError`` where the engine leaves a request unanswered.
         """
         if all(self._key(request) in self._known for request in requests):
-            yield [(request, self._known[self._key(request)]) for request in requests]
+            yield Answered([(request, self._known[self._key(request)]) for request in requests], fresh=False)
             return
         engine = open_engine()
         missing: list[Request] = []
         for batch in engine.batches(requests):
             if all(self._key(request) in self._known for request in batch):
-                yield [(request, self._known[self._key(request)]) for request in batch]
+                yield Answered([(request, self._known[self._key(request)]) for request in batch], fresh=False)
             else:
                 missing.extend(batch)
-        batches = engine.batches(missing)
-        answers = engine.generate(missing)
+        batch_of = {request.id: batch for batch in engine.batches(missing) for request in batch}
         arrived: dict[str, Completion] = {}
-        for batch in batches:
-            while not all(request.id in arrived for request in batch):
-                completion = next(answers)
-                arrived[completion.request] = completion
-            self._append(batch, [arrived[request.id] for request in batch])
-            yield [(request, arrived.pop(request.id)) for request in batch]
+        for completion in engine.generate(missing):
+            arrived[completion.request] = completion
+            batch = batch_of[completion.request]
+            if all(request.id in arrived for request in batch):
+                pairs = [(request, arrived.pop(request.id)) for request in batch]
+                for request in batch:
+                    del batch_of[request.id]
+                self._append(pairs)
+                yield Answered(pairs, fresh=True)
+        if batch_of:
+            raise SynthgenError(f"{len(batch_of)} requests came back without an answer; go on with --resume.")
 
     def _key(self, request: Request) -> str:
         return short_id(self._identity, request.id, request.prompt, request.seed, request.sampling)
 
-    def _append(self, batch: list[Request], completions: list[Completion]) -> None:
+    def _append(self, pairs: list[tuple[Request, Completion]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [
-            {"key": self._key(request), **asdict(completion)}
-            for request, completion in zip(batch, completions, strict=True)
-        ]
+        rows = [{"key": self._key(request), **asdict(completion)} for request, completion in pairs]
         line = json.dumps(rows, ensure_ascii=False).encode() + b"\n"
         with self._path.open("ab") as file:
             file.write(b"\n" + line if self._torn else line)

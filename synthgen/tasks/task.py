@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synthgen.errors import UserError
+from synthgen.prompt import Prompt
 from synthgen.records import Sampling
 
 
@@ -101,16 +102,16 @@ class Task(_Part):
         """Return the prompt without demonstrations."""
         return self._fill(self.prompts.zero_shot, label)
 
-    def few_shot(self, label: str, demonstrations: Sequence[str]) -> str:
+    def few_shot(self, label: str, demonstrations: Sequence[str]) -> Prompt:
         """Return the prompt that shows ``demonstrations`` first, unlabelled, and asks for ``label`` last."""
-        shown = "".join(self.prompts.demonstration.replace("{text}", _one_line(text)) for text in demonstrations)
-        return self._fill(self.prompts.few_shot, label).replace("{demonstrations}", shown)
+        shown = [self.prompts.demonstration.replace("{text}", _one_line(text)) for text in demonstrations]
+        return Prompt.around(self._fill(self.prompts.few_shot, label), "{demonstrations}", shown)
 
-    def contrastive(self, label: str, bad: Sequence[str], good: Sequence[str]) -> str:
+    def contrastive(self, label: str, bad: Sequence[str], good: Sequence[str]) -> Prompt:
         """Return the prompt that shows a block of bad samples of ``label``, then a block of good ones."""
-        shown = "".join(self.prompts.bad.replace("{text}", _one_line(text)) for text in bad)
-        shown += "".join(self.prompts.good.replace("{text}", _one_line(text)) for text in good)
-        return self._fill(self.prompts.contrastive, label).replace("{demonstrations}", shown)
+        shown = [self.prompts.bad.replace("{text}", _one_line(text)) for text in bad]
+        shown += [self.prompts.good.replace("{text}", _one_line(text)) for text in good]
+        return Prompt.around(self._fill(self.prompts.contrastive, label), "{demonstrations}", shown)
 
     def _fill(self, template: str, label: str) -> str:
         self.label_id(label)

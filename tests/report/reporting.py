@@ -27,8 +27,8 @@ MANIFEST: dict[str, Any] = {
     "seed": 7,
     "profile": "pocket",
     "plms": [
-        {"name": "gpt2", "model": "org/gpt2-xl", "revision": "abc", "licence": "MIT", "size": "xl", "parameters": 1},
-        {"name": "opt", "model": "org/opt", "revision": None, "licence": None, "size": None, "parameters": 1},
+        {"name": "gpt2", "model": "org/gpt2-xl", "revision": "abc", "license": "MIT", "size": "xl", "parameters": 1},
+        {"name": "opt", "model": "org/opt", "revision": None, "license": None, "size": None, "parameters": 1},
     ],
 }
 METRICS: dict[str, Any] = {

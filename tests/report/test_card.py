@@ -88,7 +88,7 @@ def test_without_gold_and_with_nothing_known():
 
 def test_machine_paths_and_addresses_stay_home():
     plms = [
-        {"name": "mine", "model": "/home/me/secret/llama", "licence": "MIT"},
+        {"name": "mine", "model": "/home/me/secret/llama", "license": "MIT"},
         {"name": "far", "model": "far=https://key@host.internal:8000/v1"},
         {"name": "win", "model": "C:\\Users\\me\\opt"},
     ]
@@ -124,7 +124,7 @@ HOSTILE = st.text(min_size=1, max_size=60) | st.sampled_from(
 def test_no_string_breaks_the_card(label, plm, task):
     card = dataset_card(
         {**RECIPE, "task": task},
-        {**MANIFEST, "plms": [{"name": plm, "model": plm, "licence": label}]},
+        {**MANIFEST, "plms": [{"name": plm, "model": plm, "license": label}]},
         {**METRICS, "samples_by_label": {label: 1}, "rejected_by_reason": {plm: 1}, "accuracy_by_plm": {plm: 0.5}},
     )
     card.encode()

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synthgen.errors import SynthgenError
 from synthgen.plms.engines.base import Engine
 from synthgen.plms.engines.scripted import ScriptedEngine
 from synthgen.records import Completion, Request
@@ -35,7 +36,9 @@ def requests(count: int = 10, prompt: str = "write") -> list[Request]:
 def replay(path: Path, asked: list[Request], engine: Engine, identity: str = "m") -> dict[str, str]:
     journal = Journal(path, identity=identity)
     return {
-        request.id: completion.text for batch in journal.replay(asked, lambda: engine) for request, completion in batch
+        request.id: completion.text
+        for batch in journal.replay(asked, lambda: engine)
+        for request, completion in batch.pairs
     }
 
 
@@ -94,3 +97,39 @@ def test_another_prompt_model_or_seed_is_another_request(tmp_path: Path, changed
         asked = [Request(r.id, r.plm, r.round, r.label, r.prompt, r.seed + 100) for r in asked]
     replay(tmp_path / "j", asked, again, identity="n" if changed == "model" else "m")
     assert len(again.asked) == 10
+
+
+class OutOfOrder(Counting):
+    """Answers one by one, the last request first, each a batch of its own."""
+
+    def batches(self, requests: Sequence[Request]) -> list[list[Request]]:
+        return [[request] for request in requests]
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        yield from super().generate(list(reversed(requests)))
+
+
+def test_a_batch_is_on_disk_before_the_next_is_taken(tmp_path: Path) -> None:
+    path, engine = tmp_path / "j", OutOfOrder()
+    for count, batch in enumerate(Journal(path, identity="m").replay(requests(), lambda: engine), start=1):
+        assert batch.fresh
+        assert len(engine.asked) == count
+        assert len(path.read_bytes().splitlines()) == count
+
+
+def test_what_came_out_of_order_is_kept(tmp_path: Path) -> None:
+    engine = OutOfOrder(lives=4)
+    with pytest.raises(RuntimeError):
+        replay(tmp_path / "j", requests(), engine)
+    again = OutOfOrder()
+    assert replay(tmp_path / "j", requests(), again) == replay(tmp_path / "other", requests(), Counting())
+    assert sorted(engine.asked + again.asked) == sorted(request.id for request in requests())
+
+
+def test_an_engine_that_forgets_a_request_is_told(tmp_path: Path) -> None:
+    class Forgetful(OutOfOrder):
+        def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+            yield from super().generate(requests[1:])
+
+    with pytest.raises(SynthgenError, match="1 requests came back without an answer"):
+        replay(tmp_path / "j", requests(), Forgetful())

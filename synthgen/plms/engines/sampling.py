@@ -23,20 +23,21 @@ class RowSampler(LogitsProcessor):  # type: ignore[misc]
     A row's draws depend on its seed and on how many of its tokens went before: ``skip`` tokens were drawn earlier.
     """
 
-    def __init__(self, requests: Sequence[Request], steps: int, *, skip: int = 0) -> None:
+    def __init__(
+        self, requests: Sequence[Request], steps: int, *, skip: int = 0, device: torch.device | str = "cpu"
+    ) -> None:
         draws = [_uniforms(request.seed, skip, steps) for request in requests]
-        self._uniforms = torch.from_numpy(np.stack(draws)).float()
-        self._temperature = torch.tensor([[request.sampling.temperature] for request in requests])
-        self._top_p = torch.tensor([[request.sampling.top_p] for request in requests])
+        self._uniforms = torch.from_numpy(np.stack(draws)).float().to(device)
+        self._temperature = torch.tensor([[request.sampling.temperature] for request in requests], device=device)
+        self._top_p = torch.tensor([[request.sampling.top_p] for request in requests], device=device)
         self._step = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores that leave one token a row, shapes ``(rows, vocabulary)``."""
-        device = scores.device
-        uniforms = self._uniforms[:, self._step].to(device)
+        uniforms = self._uniforms[:, self._step]
         self._step += 1
-        probabilities = torch.softmax(scores.float() / self._temperature.to(device), dim=-1)
-        drawn = _draw(probabilities, self._top_p.to(device), uniforms)
+        probabilities = torch.softmax(scores.float() / self._temperature, dim=-1)
+        drawn = _draw(probabilities, self._top_p, uniforms)
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
 
 
@@ -77,26 +78,37 @@ def _sorted_draw(probabilities: torch.Tensor, top_p: torch.Tensor, uniforms: tor
 
 
 class EndOnStop(StoppingCriteria):  # type: ignore[misc]
-    """End a row at the first token that holds its stop string, or at its own length limit.
+    """End a row at the first token that ends a text or holds its stop string, or at its own length limit.
 
-    ``holding`` maps a stop string to ``tokens_with`` of it; a row's text begins at position ``start``.
+    ``closing`` maps a stop string to ``Vocabulary.closing`` of it; a row's text begins at position ``start``.
     """
 
-    def __init__(self, holding: Mapping[str, torch.Tensor], samplings: Sequence[Sampling], start: int) -> None:
+    def __init__(
+        self,
+        closing: Mapping[str, torch.Tensor],
+        samplings: Sequence[Sampling],
+        start: int,
+        *,
+        device: torch.device | str = "cpu",
+    ) -> None:
         self._start = start
-        self._limits = torch.tensor([sampling.max_tokens for sampling in samplings])
-        stops = sorted(holding)
-        self._stop_of = torch.tensor([stops.index(sampling.stop) for sampling in samplings])
-        self._holds = torch.stack([holding[stop] for stop in stops])
+        self._limits = torch.tensor([sampling.max_tokens for sampling in samplings], device=device)
+        stops = sorted(closing)
+        self._stop_of = torch.tensor([stops.index(sampling.stop) for sampling in samplings], device=device)
+        self._closing = torch.stack([closing[stop] for stop in stops]).to(device)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor | None, **_: Any) -> torch.Tensor:
         """Return which rows are done, shape ``(rows,)``."""
-        last = input_ids[:, -1].cpu()
-        done = self._holds[self._stop_of, last] | (input_ids.shape[1] - self._start >= self._limits)
-        return done.to(input_ids.device)
+        return self._closing[self._stop_of, input_ids[:, -1]] | (input_ids.shape[1] - self._start >= self._limits)
 
+    def written(self, new: torch.Tensor, before: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how many of the ``new`` tokens, shape ``(rows, tokens)``, each row really wrote, and which rows ended.
 
-def tokens_with(tokenizer: Any, stop: str) -> torch.Tensor:
-    """Return which vocabulary entries contain the stop string (one character: no token border can split it)."""
-    pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-    return torch.tensor([bool(stop) and stop in tokenizer.convert_tokens_to_string([piece]) for piece in pieces])
+        What follows a row's last token is filling. ``before`` tokens of every row were written earlier. A row ends at
+        a token; one that has only reached its limit has not ended.
+        """
+        ending = self._closing[self._stop_of[:, None], new]
+        place = torch.arange(1, new.shape[1] + 1, device=new.device)
+        first = torch.where(ending, place, new.shape[1] + 1).min(dim=-1).values
+        room = (self._limits - before).clamp(max=new.shape[1])
+        return torch.minimum(first, room), first <= room

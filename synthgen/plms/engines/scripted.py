@@ -63,6 +63,6 @@ class ScriptedEngine:
         """Do nothing: there is nothing to give back."""
 
 
-def open_scripted(plm: object) -> ScriptedEngine:
+def open_scripted(plm: object, note: object = None) -> ScriptedEngine:
     """Return the engine with the default script, whatever the PLM."""
     return ScriptedEngine()

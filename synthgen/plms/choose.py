@@ -1,0 +1,59 @@
+"""Which engine runs a PLM on this machine, and why not another."""
+
+from dataclasses import dataclass
+
+from synthgen.errors import UserError
+from synthgen.plms.catalog import PLM
+from synthgen.plms.engines.vllm.find import VARIABLE, vllm_python
+
+INSTALL = (
+    f"pip install 'synthgen[vllm]' on a GPU machine, or point {VARIABLE} to the python of an environment with vLLM"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An engine, and a sentence where it is not the one a user would expect."""
+
+    engine: str
+    why: str | None = None
+
+
+def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
+    """Return the engine for ``plm`` when the user wants ``wanted``, one of ``EngineName``.
+
+    ``auto`` takes a PLM's servers where it has any, vLLM where there is a GPU, transformers elsewhere. Encoder-decoders
+    go through transformers in any case. Raises ``UserError`` where the engine cannot run this PLM or is not here.
+    """
+    if wanted == "scripted":
+        return Chosen("scripted")
+    if plm.urls:
+        return Chosen("server")
+    if wanted == "server":
+        raise UserError(f"{plm.name} has no server; give --endpoint URL or --plms {plm.name}=URL.")
+    if plm.remote_code and not plm.serving.trust_remote_code:
+        raise UserError(
+            f"{plm.model} runs code from its repository; if you trust it, add "
+            f"--set serving.{plm.name}.trust_remote_code=true."
+        )
+    if plm.engine == "transformers":
+        expected = wanted == "vllm" or (wanted == "auto" and gpu and plm.size != "pocket" and bool(vllm_python()))
+        why = f"{plm.name} runs through transformers: vLLM does not serve encoder-decoders." if expected else None
+        return Chosen("transformers", why)
+    if wanted == "transformers":
+        if plm.engine == "vllm":
+            raise UserError(f"{plm.model} runs through vLLM only; take --engine auto, or leave {plm.name} out.")
+        return Chosen("transformers")
+    return _with_vllm(plm, wanted, gpu=gpu)
+
+
+def _with_vllm(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
+    if wanted == "vllm" or plm.engine == "vllm":
+        if vllm_python() is None:
+            raise UserError(f"{plm.name} wants vLLM, which is not installed; {INSTALL}.")
+        return Chosen("vllm")
+    if gpu and plm.size != "pocket":
+        if vllm_python() is not None:
+            return Chosen("vllm")
+        return Chosen("transformers", f"{plm.name} runs through transformers, slowly; for vLLM, {INSTALL}.")
+    return Chosen("transformers")

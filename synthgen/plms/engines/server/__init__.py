@@ -1,0 +1,1 @@
+"""Any OpenAI-compatible server: vLLM, SGLang, Ollama, llama.cpp, hosted APIs."""
