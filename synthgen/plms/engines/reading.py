@@ -13,8 +13,10 @@ from synthgen.plms.engines.cache import roomy
 from synthgen.plms.engines.memory import out_of_memory
 from synthgen.plms.engines.shared_prefix import ATTENTION, behind
 
-WORTH_SHARING = 32
-"""Tokens that all prompts of a batch must begin with; for fewer, another pass through the model costs what it saves."""
+SHORTEST = 32
+"""Tokens that all prompts of a batch must begin with to be shared."""
+WORTH_SHARING = 400
+"""Tokens, over all rows, that must not be kept again; for fewer, another pass through the model costs what it saves."""
 
 _STRETCHED = {"dynamic", "longrope"}
 """Rotary embeddings under which the states of a prefix depend on how much follows it."""
@@ -52,8 +54,8 @@ class Reader:
     def read(self, prompts: Sequence["array[int]"], rows: Sequence[int]) -> Read:
         """Read the distinct ``prompts``; ``rows`` says which of them each row continues."""
         place = torch.tensor(rows, device=self._model.device)
-        shared = 0 if self._encoder_decoder or len(rows) < 2 else _shared(prompts)
-        if shared >= WORTH_SHARING and self._shares:
+        shared = 0 if self._encoder_decoder else _shared(prompts)
+        if shared >= SHORTEST and shared * (len(rows) - 1) >= WORTH_SHARING and self._shares:
             ids, mask = self._padded(prompts, shared)
             states = self._behind_prefix(ids, mask, place, shared)
         else:
@@ -134,15 +136,15 @@ class Reader:
         """Whether logits behind a shared prefix are those of plain reading, on prompts of unlike length."""
         generator = torch.Generator().manual_seed(0)
         known = self._model.get_input_embeddings().weight.shape[0]
-        drawn = torch.randint(known, (4, WORTH_SHARING), generator=generator).tolist()
+        drawn = torch.randint(known, (4, SHORTEST), generator=generator).tolist()
         prompts = [array("i", [*drawn[0], *drawn[row][: 3 * row]]) for row in (1, 2, 3)]
-        ids, mask = self._padded(prompts, WORTH_SHARING)
+        ids, mask = self._padded(prompts, SHORTEST)
         place, last = torch.tensor([2, 0, 1, 0], device=ids.device), ids.shape[1]
         try:
-            cache = self._behind_prefix(ids[:, :-1], mask[:, :-1], place, WORTH_SHARING)["past_key_values"]
+            cache = self._behind_prefix(ids[:, :-1], mask[:, :-1], place, SHORTEST)["past_key_values"]
             found = [self._forward(ids[place], mask[place], cache, until=until) for until in (last - 1, last)]
         except Exception as error:
-            # A model may ask its attention for what sharing cannot do, in whatever way.
+            # A model may ask its cache or its attention for what sharing cannot do, in whatever way.
             if out_of_memory(error):
                 raise
             return False

@@ -50,13 +50,13 @@ class SharedPrefixLayer(RoomyLayer):
 
 
 def behind(cache: Any) -> Any:
-    """Return a cache for rows that follow what the one row of ``cache`` has read, None where one of its layers keeps
-    something else than the keys and values of all tokens.
+    """Return a cache for rows that follow what the one row of ``cache`` has read.
+
+    Raises ``NotImplementedError`` where one of its layers keeps something else than the keys and values of all tokens.
     """
-    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
-        return None
-    if not all(layer.is_initialized for layer in cache.layers):
-        return None
+    plain = type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
+    if not plain or not all(layer.is_initialized for layer in cache.layers):
+        raise NotImplementedError("Only keys and values of all tokens can be shared.")
     cache.layers = [SharedPrefixLayer((layer.keys, layer.values)) for layer in cache.layers]
     return cache
 
