@@ -32,7 +32,7 @@ SHARE = 0.2
 """Share of those that batched generation reaches."""
 CPU_FLOPS = 2e10
 """Floating-point operations a second and core in 32 bits, in small matrix products."""
-POCKET_RATE = 1800.0
+POCKET_RATE = 3000.0
 """Tokens a second that a pocket PLM writes on two cores (README)."""
 START = {"vllm": 45.0, "transformers": 3.0}
 """Seconds to start an engine, besides reading the weights."""

@@ -67,7 +67,7 @@ def _on_this_machine(recipe: Recipe, task: Task, plms: tuple[PLM, ...], samples:
     return {
         "memory": memory_of(arrangement),
         "time": time_of(arrangement, tokens, rounds=rounds, gpus=gpus()),
-        "loads": f"{arrangement.loads(rounds)} of models in all",
+        "loads": f"{arrangement.loads(rounds)}, each PLM once a {'round' if len(arrangement.groups) > 1 else 'run'}",
     }
 
 

@@ -58,14 +58,14 @@ def test_memory_time_and_loads_on_one_gpu(machine: Machine) -> None:
     assert plan["memory"].startswith("all at once: llama2 16 GB on GPU 0 (vllm), opt 16 GB on GPU 0 (vllm), flan-t5 8")
     assert plan["memory"].endswith("(transformers)")
     assert plan["time"].startswith("about ")
-    assert plan["loads"] == "3 of models in all"
+    assert plan["loads"] == "3, each PLM once a run"
 
 
 def test_memory_time_and_loads_on_a_small_gpu(machine: Machine) -> None:
     machine(24)
     plan = planned("llama2", "opt", rounds=4)
     assert plan["memory"] == ("one group after the other: llama2 16 GB on GPU 0 (vllm); then opt 16 GB on GPU 0 (vllm)")
-    assert plan["loads"] == "10 of models in all"
+    assert plan["loads"] == "10, each PLM once a round"
 
 
 def test_on_a_cpu_the_memory_is_that_of_32_bits(machine: Machine) -> None:

@@ -103,7 +103,8 @@ def _room() -> Iterator[Check]:
     disk = next(folder for folder in (cache, *cache.parents) if folder.exists())
     left = shutil.disk_usage(disk).free / 1e9
     todo = f"a paper-sized PLM wants up to {ROOM:.0f} GB: free some, or let HF_HOME name a folder on a larger disk"
-    yield Check("Hub cache", f"{left:.0f} GB free for {cache}", None if left > ROOM else todo)
+    shown = Path("~", cache.relative_to(Path.home())) if cache.is_relative_to(Path.home()) else cache
+    yield Check("Hub cache", f"{left:.0f} GB free for {shown}", None if left > ROOM else todo)
 
 
 def _gpus() -> Iterator[Check]:
