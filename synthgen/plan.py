@@ -64,10 +64,11 @@ def _on_this_machine(recipe: Recipe, task: Task, plms: tuple[PLM, ...], samples:
         return {"memory": f"not on this machine: {error}", "time": "not known", "loads": "none"}
     tokens = {name: count * _written(task) for name, count in samples.items()}
     rounds = recipe.rounds + 1
+    loads = arrangement.loads(rounds)
     return {
         "memory": memory_of(arrangement),
         "time": time_of(arrangement, tokens, rounds=rounds, gpus=gpus()),
-        "loads": f"{arrangement.loads(rounds)}, each PLM once a {'round' if len(arrangement.groups) > 1 else 'run'}",
+        "loads": f"{loads}, each PLM once a {'round' if len(arrangement.groups) > 1 else 'run'}" if loads else "none",
     }
 
 

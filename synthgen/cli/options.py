@@ -60,8 +60,8 @@ def settle(
     if endpoints and plms is None:
         settings["plms"] = tuple(f"server={url}" for url in settings.pop("endpoint"))
     if profile == "auto":
-        behind = endpoints or any("://" in spec for spec in settings.get("plms", ()))
-        settings["profile"], why = ("paper", "the PLMs are behind a server") if behind else _detect()
+        elsewhere = endpoints or _all_elsewhere(settings.get("plms", ()))
+        settings["profile"], why = ("paper", "the PLMs are behind a server") if elsewhere else _detect()
         notes = (f"Profile: {settings['profile']} ({why}).",)
     else:
         settings["profile"] = profile
@@ -84,6 +84,14 @@ def _assign(settings: dict[str, Any], assignment: str) -> None:
         settings[part] = dict(settings.get(part) or {})
         settings = settings[part]
     settings[last] = value
+
+
+def _all_elsewhere(specs: tuple[str, ...]) -> bool:
+    """Tell whether every PLM has an address or is hosted."""
+    from synthgen.plms.catalog import catalog
+
+    hosted = {family for family, sizes in catalog().items() if set(sizes) == {"hosted"}}
+    return bool(specs) and all("://" in spec or spec.split("=")[-1].split(":")[0] in hosted for spec in specs)
 
 
 def _detect() -> tuple[str, str]:

@@ -109,7 +109,7 @@ def test_servers_of_different_models_do_not_share_a_plm() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-def test_a_server_that_lists_nothing_works_where_the_model_is_named(status: int) -> None:
+def test_a_server_that_lists_nothing_is_asked_for_the_model_by_its_name(status: int) -> None:
     def no_list(path: str, body: dict[str, Any]) -> tuple[int, Any]:
         return (200, completion("a text")) if path == "/v1/completions" else (status, {"detail": "Not Found"})
 
@@ -117,8 +117,7 @@ def test_a_server_that_lists_nothing_works_where_the_model_is_named(status: int)
         found = discover(at(url, model="named"))
         assert (found.model, found.urls) == ("named", (url,))
         assert set(Asking(*found.urls).texts(requests(3)).values()) == {"a text"}
-        with pytest.raises(UserError, match="name the model: --plms mine=MODEL@"):
-            discover(at(url))
+        assert discover(at(url)).model == "mine"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -144,9 +143,9 @@ def test_a_list_of_another_shape_is_no_list(listed: bytes) -> None:
         discover(at(url))
 
 
-def test_a_list_without_models_is_told() -> None:
-    with stub(lambda path, body: (200, {"data": []})) as (url, _), pytest.raises(UserError, match="name the model"):
-        discover(at(url))
+def test_a_list_without_models_leaves_the_name() -> None:
+    with stub(lambda path, body: (200, {"data": []})) as (url, _):
+        assert discover(at(url)).model == "mine"
 
 
 @pytest.mark.parametrize(

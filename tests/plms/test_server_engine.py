@@ -136,7 +136,7 @@ stream = Asking(server.url, in_flight=4).engine.generate(requests(30))
 print(next(stream).request)
 """
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        [sys.executable, "-W", "error", "-c", program],
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

@@ -110,14 +110,10 @@ def _length(said: object) -> int | None:
 
 
 def _chosen(plm: PLM, served: Served) -> str:
-    """Return what the server calls the PLM's model."""
+    """Return what the server calls the PLM's model; the PLM's own name where nobody says another."""
     models = served.models
-    if plm.model and (not models or plm.model in models):
-        return plm.model
-    if not models:
-        raise UserError(
-            f"{served.url} does not say what it serves; name the model: --plms {plm.name}=MODEL@{served.url}."
-        )
+    if not models or plm.model in models:
+        return plm.model or plm.name
     if not plm.model and len(models) == 1:
         return next(iter(models))
     shown = ", ".join(list(models)[:SHOWN]) + (", …" if len(models) > SHOWN else "")
