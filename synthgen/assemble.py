@@ -8,6 +8,7 @@ from synthgen.downstream.registry import make_stm
 from synthgen.evolve import Parts
 from synthgen.methods import make_method
 from synthgen.plms.arrange import Arrangement, arrange
+from synthgen.plms.hardware import gpus
 from synthgen.plms.resolve import resolve_plms
 from synthgen.recipe import Recipe
 from synthgen.tasks.gold import load_gold
@@ -60,12 +61,8 @@ def _described(arrangement: Arrangement) -> list[dict[str, Any]]:
 
 
 def _device(engine: str) -> str:
-    if engine != "scripted":
-        import torch
-
-        if torch.cuda.is_available():
-            return str(torch.cuda.get_device_name())
-    return f"cpu ({platform.machine()})"
+    found = gpus() if engine != "scripted" else ()
+    return ", ".join(gpu.name for gpu in found) or f"cpu ({platform.machine()})"
 
 
 def _versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A recipe: everything a run depends on, checked before anything heavy loads."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,7 @@ class Recipe(BaseModel):
             raise ValueError(f"{self.demos} demonstrations cannot be picked from {self.candidates} candidates")
         if self.samples < self.rounds + 1:
             raise ValueError(f"{self.samples} samples a PLM cannot be spread over {self.rounds + 1} batches")
-        first = len(self.plms) * (self.samples // (self.rounds + 1))
+        first = len(without_addresses(self.plms)) * (self.samples // (self.rounds + 1))
         if self.rounds and self.demos > first:
             raise ValueError(f"{self.demos} demonstrations are more than the {first} samples of the first round")
         return self
@@ -87,12 +88,17 @@ class Recipe(BaseModel):
         """Return the settings without what a resume may change: the engine (unless scripted), addresses, serving."""
         settings = self.model_dump(exclude={"endpoint", "serving"})
         settings["engine"] = "scripted" if self.engine == "scripted" else "any"
-        settings["plms"] = tuple(re.sub(r"(?<=[=@])https?://.*", "server", spec) for spec in self.plms)
+        settings["plms"] = without_addresses(self.plms)
         return settings
 
     def to_yaml(self) -> str:
         """Return the recipe as YAML that ``read_recipe`` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def without_addresses(specs: Sequence[str]) -> tuple[str, ...]:
+    """Return the PLMs without the addresses of their servers; one PLM at several addresses is one."""
+    return tuple(dict.fromkeys(re.sub(r"(^|(?<=[=@]))https?://.*", "server", spec) for spec in specs))
 
 
 def make_recipe(settings: dict[str, Any]) -> Recipe:

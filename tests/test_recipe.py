@@ -80,3 +80,24 @@ def test_bundled_recipes_are_valid() -> None:
     for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml"):
         assert read_recipe(path).task
         assert yaml.safe_load(path.read_text(encoding="utf-8"))["method"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a=http://h:1/v1",), ("a=http://g:2/v1",)),
+        (("a=http://h:1/v1", "a=http://h:2/v1"), ("a=http://h:1/v1",)),
+        (("http://h:1/v1",), ("https://g/v1",)),
+        (("m@http://h:1/v1",), ("m@http://h:2/v1",)),
+    ],
+)
+def test_addresses_are_no_part_of_the_work(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    first, second = (make_recipe({"task": "imdb", "plms": plms}) for plms in (one, other))
+    assert first.fingerprint == second.fingerprint
+    assert first.fingerprint != make_recipe({"task": "imdb", "plms": ("b=http://h:1/v1",)}).fingerprint
+
+
+def test_one_plm_at_two_addresses_is_one() -> None:
+    settings = {"task": "imdb", "samples": 12, "rounds": 1, "demos": 8, "candidates": 10}
+    with pytest.raises(UserError, match="8 demonstrations are more than the 6"):
+        make_recipe({**settings, "plms": ("a=http://h:1/v1", "a=http://h:2/v1")})

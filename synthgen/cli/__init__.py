@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from synthgen.errors import SynthgenError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

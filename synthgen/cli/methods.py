@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from synthgen.cli import options as o
-from synthgen.cli.options import Settled, settle
+from synthgen.cli.options import Settled, changed, settle
 from synthgen.methods import METHODS
 from synthgen.recipe import read_recipe
 
@@ -57,12 +57,20 @@ def _command(method: str, act: Callable[[Settled, Path | None, o.ResumeOption, b
 
 def run_recipe(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    plms: o.Plms = None,
+    engine: Annotated[o.EngineOption | None, typer.Option(help="Another engine than the recipe's.")] = None,
+    endpoint: o.Endpoint = None,
+    set_: o.Set = None,
     out: o.Out = None,
     resume: o.Resume = "never",
     json: o.Json = False,
 ) -> None:
-    """Run any recipe: the complete setting in a file, such as the recipe.yaml of an earlier run."""
-    _execute(Settled(read_recipe(recipe)), out, resume, json)
+    """Run any recipe: the complete setting in a file, such as the recipe.yaml of an earlier run.
+
+    A resume may change how the PLMs are run: their addresses, the engine, --set serving.….
+    """
+    given = {"engine": engine, "endpoint": tuple(endpoint) if endpoint else None}
+    _execute(Settled(changed(read_recipe(recipe), plms, set_, given)), out, resume, json)
 
 
 def plan_recipe(

@@ -54,9 +54,13 @@ def settle(
     """Make the recipe of a method command. Raises ``UserError`` where a setting is wrong."""
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if plms is not None:
-        settings["plms"] = tuple(spec.strip() for spec in plms.split(",") if spec.strip())
+        settings["plms"] = _specs(plms)
+    from synthgen.plms.resolve import checked_address
+
     notes: tuple[str, ...] = ()
     endpoints = settings.get("endpoint") or ()
+    for url in endpoints:
+        checked_address(url)
     if endpoints and plms is None:
         settings["plms"] = tuple(f"server={url}" for url in settings.pop("endpoint"))
     if profile == "auto":
@@ -70,6 +74,20 @@ def settle(
     return Settled(make_recipe({"method": method, **settings}), notes)
 
 
+def changed(recipe: Recipe, plms: str | None, extra: list[str] | None, given: dict[str, Any]) -> Recipe:
+    """Return a recipe with other settings. Raises ``UserError`` where one is wrong."""
+    settings = recipe.model_dump() | {name: value for name, value in given.items() if value is not None}
+    if plms is not None:
+        settings["plms"] = _specs(plms)
+    for assignment in extra or []:
+        _assign(settings, assignment)
+    return make_recipe(settings)
+
+
+def _specs(plms: str) -> tuple[str, ...]:
+    return tuple(spec.strip() for spec in plms.split(",") if spec.strip())
+
+
 def _assign(settings: dict[str, Any], assignment: str) -> None:
     """Set ``a.b.c=VALUE``; VALUE is read as YAML, so that numbers are numbers."""
     name, equals, text = assignment.partition("=")
@@ -79,11 +97,24 @@ def _assign(settings: dict[str, Any], assignment: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    *path, last = name.split(".")
+    *path, last = _parts(name)
     for part in path:
+        if not isinstance(settings.get(part) or {}, dict):
+            raise UserError(f"--set {assignment!r}: {part} is no group of settings.")
         settings[part] = dict(settings.get(part) or {})
         settings = settings[part]
     settings[last] = value
+
+
+def _parts(name: str) -> list[str]:
+    """Split at the dots, but for those in a PLM's name: ``serving.Qwen2.5.flags.x`` has four parts."""
+    from synthgen.plms.serving import Serving
+
+    parts = name.split(".")
+    if parts[0] != "serving":
+        return parts
+    at = next((place for place, part in enumerate(parts) if place > 1 and part in Serving.model_fields), len(parts) - 1)
+    return [part for part in ("serving", ".".join(parts[1:at]), parts[at], ".".join(parts[at + 1 :])) if part]
 
 
 def _all_elsewhere(specs: tuple[str, ...]) -> bool:

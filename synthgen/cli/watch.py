@@ -45,6 +45,10 @@ def execute_and_show(settled: Settled, out: Path | None, resume: ResumeOption, *
         shown.print(Text.assemble((f"{what:<11}", "bold"), str(run.path / where)), soft_wrap=True)
 
 
+LEAST_SHARE = 0.02
+"""Share of a run's samples that must be there before the remaining time is estimated from them."""
+
+
 class Watcher:
     """Turns events into bars (a terminal) or lines (anything else), with tokens per second and remaining time."""
 
@@ -69,6 +73,9 @@ class Watcher:
         self._folder: Path | None = None
         self._done: dict[tuple[int, str], int] = defaultdict(int)
         self._tasks: dict[str, Any] = {}
+        self._writing: dict[str, Generated] = {}
+        self._wanted = 0
+        self._replayed = 0
         self._said = 0.0
 
     def __enter__(self) -> "Watcher":
@@ -109,6 +116,8 @@ class Watcher:
 
     def _start_round(self, event: RoundStarted) -> None:
         self._round = event.round
+        self._wanted = max(self._wanted, event.samples * (event.rounds + 1))
+        self._writing.clear()
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks.clear()
@@ -126,32 +135,45 @@ class Watcher:
         self._generating += now - self._last
         self._last = now
         self._tokens += event.tokens
-        done = min(event.asked, event.accepted + event.waiting)
+        done, before = _done(event), self._done[self._round, event.plm]
         self._done[self._round, event.plm] = done
-        note = f"{event.rejected} rejected, {self._rate():,.0f} tokens/s, {self._remaining()} left"
+        if not event.tokens:
+            self._replayed += max(0, done - before)
+        self._writing[event.plm] = event
+        note = f"{self._rate():,.0f} tokens/s, {self._remaining()} left"
         if not self._console.is_terminal:
             if now - self._said > SECONDS_BETWEEN_LINES:
                 self._said = now
-                self._say(f"Round {self._round}, {event.plm}: {done} of {event.asked} samples, {note}.")
+                self._say(f"Round {self._round}, {self._counts(event)}, {note}.")
             return
         if event.plm not in self._tasks:
             self._tasks[event.plm] = self._bars.add_task(f"round {self._round} {event.plm}", total=event.asked, note="")
-        self._bars.update(self._tasks[event.plm], completed=done, note=note)
+        self._bars.update(self._tasks[event.plm], completed=done, note=f"{event.rejected} rejected, {note}")
+
+    def _counts(self, last: Generated) -> str:
+        """Return the counts of the PLMs that are at it, the last one heard of among them."""
+        at_it = [event for event in self._writing.values() if event is last or _done(event) < event.asked]
+        said = ", ".join(f"{event.plm}: {_done(event)} of {event.asked}" for event in at_it)
+        return f"{said} samples, {sum(event.rejected for event in at_it)} rejected"
 
     def _rate(self) -> float:
         return self._tokens / max(self._generating, 1e-6)
 
     def _remaining(self) -> str:
-        """Estimate from the share of samples that came so far; "?" before there is one."""
-        wanted = self._recipe.samples * len(self._recipe.plms)
+        """Estimate from the share of samples that were written so far; "?" until it says something."""
         done = sum(self._done.values())
-        if not done:
+        fresh = done - self._replayed
+        if fresh < self._wanted * LEAST_SHARE:
             return "?"
-        seconds = int((time.monotonic() - self._began) * (wanted - done) / done)
+        seconds = int((time.monotonic() - self._began) * (self._wanted - done) / fresh)
         return f"{seconds // 60}:{seconds % 60:02d}"
 
     def _say(self, sentence: str) -> None:
         self._console.print(Text(sentence), soft_wrap=True)
+
+
+def _done(event: Generated) -> int:
+    return min(event.asked, event.accepted + event.waiting)
 
 
 def resume_hint(path: Path) -> str:

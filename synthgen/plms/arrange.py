@@ -54,6 +54,7 @@ def arrange(plms: Sequence[PLM], wanted: EngineName, *, look: bool = True) -> Ar
 
                 known = discover(plm)
             else:
+                choose_engine(plm, wanted, gpu=bool(machine))  # what is refused anyway is not looked up
                 known = look_up(plm)
         chosen[plm.name] = choose_engine(known, wanted, gpu=bool(machine))
         found.append(known)

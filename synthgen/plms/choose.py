@@ -11,6 +11,10 @@ INSTALL = (
 )
 
 
+FOR_SERVERS = {"chat", "choices", "in_flight", "timeout"}
+"""Settings that count for a PLM behind somebody's server."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """An engine, and a sentence where it is not the one a user would expect."""
@@ -28,7 +32,7 @@ def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
     if wanted == "scripted":
         return Chosen("scripted")
     if plm.urls:
-        return Chosen("server")
+        return Chosen("server", _idle_settings(plm, wanted))
     if wanted == "server":
         raise UserError(f"{plm.name} has no server; give --endpoint URL or --plms {plm.name}=URL.")
     if plm.remote_code and not plm.serving.trust_remote_code:
@@ -57,3 +61,11 @@ def _with_vllm(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
             return Chosen("vllm")
         return Chosen("transformers", f"{plm.name} runs through transformers, slowly; for vLLM, {INSTALL}.")
     return Chosen("transformers")
+
+
+def _idle_settings(plm: PLM, wanted: str) -> str | None:
+    """Return what does nothing for a PLM behind a server, in a sentence; None where that is nothing."""
+    idle = sorted(plm.serving.model_fields_set - FOR_SERVERS)
+    if wanted in {"vllm", "transformers"}:
+        idle.insert(0, f"--engine {wanted}")
+    return f"{plm.name} is behind a server: {', '.join(idle)} does nothing for it." if idle else None

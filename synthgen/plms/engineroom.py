@@ -19,7 +19,8 @@ ELSEWHERE = {"server", "vllm"}
 
 
 class EngineRoom:
-    """The engines of an arrangement; ``loads`` counts how often each PLM was loaded.
+    """The engines of an arrangement; ``loads`` counts how often each PLM was loaded, not how often its server
+    was started again because it had died.
 
     Use it as a context manager: leaving it closes everything. ``logs`` is the folder for the logs of our own servers.
     """

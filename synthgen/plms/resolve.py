@@ -58,14 +58,14 @@ def resolve_plm(spec: str, profile: Size, *, endpoints: Sequence[str] = ()) -> P
     name, rest = _split_name(spec)
     model, at, address = _split_address(rest)
     if at:
-        url = _checked(address)
-        return PLM(name or _plain(model) or _plain(urlsplit(url).netloc), model, "endpoint", urls=(url,))
+        url = checked_address(address)
+        return PLM(name or _plain(model) or "server", model, "endpoint", urls=(url,))
     family, _, size = rest.partition(":")
     if family in catalog() and (not endpoints or size in {"", *catalog()[family]}):
         plm = _from_catalog(name or family, family, size, "paper" if endpoints else profile)
-        return replace(plm, urls=tuple(map(_checked, endpoints))) if endpoints else plm
+        return replace(plm, urls=tuple(map(checked_address, endpoints))) if endpoints else plm
     if endpoints and rest:
-        return PLM(name or _plain(rest), rest, "endpoint", urls=tuple(map(_checked, endpoints)))
+        return PLM(name or _plain(rest), rest, "endpoint", urls=tuple(map(checked_address, endpoints)))
     if _is_folder(folder := os.path.expanduser(rest)):  # noqa: PTH111 (pathlib raises where there is no such user)
         return PLM(name or _plain(Path(folder).resolve().name), folder, "local")
     if rest.startswith((".", "/", "~")):
@@ -110,7 +110,7 @@ def _split_address(rest: str) -> tuple[str, bool, str]:
     return rest, False, ""
 
 
-def _checked(address: str) -> str:
+def checked_address(address: str) -> str:
     """Return the address without trailing slashes. Raises ``UserError`` where it is none or carries a secret."""
     try:
         parts = urlsplit(address)

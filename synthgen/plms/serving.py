@@ -3,10 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from synthgen.errors import UserError
 from synthgen.text import nearest
+
+
+def _as_text(value: object) -> object:
+    """Read ``1`` and ``true`` of a recipe as what an environment holds."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, int | float) else value
 
 
 class Serving(BaseModel):
@@ -35,7 +42,7 @@ class Serving(BaseModel):
     in_flight: Annotated[int, Field(ge=1, le=4096)] = 256
     batch_size: Annotated[int, Field(ge=1)] | None = None
     timeout: Annotated[float, Field(gt=0)] = 600
-    environment: dict[str, str] = {}
+    environment: dict[str, Annotated[str, BeforeValidator(_as_text)]] = {}
     flags: dict[str, Any] = {}
 
 
@@ -50,7 +57,9 @@ def serving_of(settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]) 
                 f"serving names {name!r}{nearest(name, ['all', *names])} The run's PLMs are {', '.join(names)}."
             )
     try:
-        return {name: Serving.model_validate({**settings.get("all", {}), **settings.get(name, {})}) for name in names}
+        served = {
+            name: Serving.model_validate(_merged(settings.get("all", {}), settings.get(name, {}))) for name in names
+        }
     except ValidationError as error:
         first = error.errors()[0]
         setting = ".".join(str(part) for part in first["loc"])
@@ -59,3 +68,24 @@ def serving_of(settings: Mapping[str, Mapping[str, Any]], names: Sequence[str]) 
                 f"There is no serving setting {setting!r}{nearest(setting, list(Serving.model_fields))}"
             ) from None
         raise UserError(f"Serving setting {setting}: {first['msg']} (given: {first['input']!r}).") from None
+    for name, one in served.items():
+        _refuse_secrets(name, one)
+    return served
+
+
+def _merged(common: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Let a PLM's own settings win over those of all; groups of settings are merged."""
+    merged = {**common, **own}
+    for group in ("environment", "flags"):
+        if isinstance(common.get(group), Mapping) and isinstance(own.get(group), Mapping):
+            merged[group] = {**common[group], **own[group]}
+    return merged
+
+
+def _refuse_secrets(name: str, serving: Serving) -> None:
+    """Raise ``UserError`` for what would put a secret into a run's files."""
+    for given in (*serving.environment, *serving.flags):
+        if given.upper().replace("-", "_").rsplit("_", 1)[-1] in {"KEY", "TOKEN", "SECRET", "PASSWORD"}:
+            raise UserError(
+                f"serving.{name} names {given}: secrets are never written down; set it in the environment instead."
+            )

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from synthgen.recipe import without_addresses
 from synthgen.report.facts import task_name
 
 # What says where a run lives or how it was repeated, not what was run.
-_NOT_SETTING = {"seed", "out", "resume", "name"}
+_NOT_SETTING = {"seed", "out", "resume", "name", "engine", "endpoint", "serving"}
 
 
 def comparison_rows(runs: Sequence[tuple[str, Mapping[str, Any], Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -50,8 +51,13 @@ def _row(name: str, recipe: Mapping[str, Any], metrics: Mapping[str, Any]) -> di
         "best_plm_accuracy": by_plm.get(best) if best is not None else None,
         "tokens": tokens.get("prompt", 0) + tokens.get("completion", 0) if tokens else None,
         "seconds": (metrics.get("seconds") or {}).get("total"),
-        "setting": json.dumps({k: v for k, v in recipe.items() if k not in _NOT_SETTING}, sort_keys=True, default=str),
+        "setting": json.dumps(_setting(recipe), sort_keys=True, default=str),
     }
+
+
+def _setting(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    setting = {name: value for name, value in recipe.items() if name not in _NOT_SETTING}
+    return {**setting, "plms": without_addresses(recipe.get("plms") or ())}
 
 
 def _aggregate(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

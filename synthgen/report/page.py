@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, StrictUndefined, Template
 
+from synthgen.recipe import without_addresses
 from synthgen.report.facts import RunFacts, read_facts
 from synthgen.report.ranking import best_and_worst
 from synthgen.report.wording import ABSENT, clean, count, duration, percent
@@ -50,7 +51,7 @@ def report_html(
         rejected=_descending(metrics.get("rejected_by_reason")),
         demonstrations=[(number, shown) for number, shown in enumerate(demonstrations) if shown],
         groups=groups,
-        recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
+        recipe=yaml.safe_dump(_shown(recipe), sort_keys=False, allow_unicode=True),
     )
 
 
@@ -61,6 +62,12 @@ def _template() -> Template:
     environment.filters.update(clean=clean, count=count, duration=duration, percent=percent)
     environment.globals["absent"] = ABSENT
     return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+
+
+def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe without addresses: the page is for others to read, whose network is another."""
+    kept = {name: value for name, value in recipe.items() if name != "endpoint"}
+    return {**kept, "plms": list(without_addresses(recipe.get("plms") or ()))}
 
 
 def _status(facts: RunFacts, manifest: Mapping[str, Any]) -> str:

@@ -113,8 +113,22 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
     held = read_recipe(out / "recipe.yaml")
     if held.work != recipe.work:
         changed = [name for name, value in held.work.items() if value != recipe.work[name]]
-        raise UserError(f"{out} holds another run: its {', '.join(changed)} differs; choose another --out.")
+        names = f"{' and '.join(changed)} {'differ' if len(changed) > 1 else 'differs'}"
+        raise UserError(f"{out} holds another run: its {names}; choose another --out.")
+    _check_same_plms(out, manifest)
     return RunFolder(out, recipe, _begun(out, manifest))
+
+
+def _check_same_plms(out: Path, manifest: dict[str, Any]) -> None:
+    """Raise ``UserError`` where a PLM of the run is another model now: what it wrote would be asked for again."""
+    before = {plm["name"]: plm for plm in read_manifest(out).get("plms") or ()}
+    for plm in manifest.get("plms") or ():
+        old, new = (
+            "@".join(str(part) for part in (one.get("model"), one.get("revision")) if part)
+            for one in (before.get(plm["name"], plm), plm)
+        )
+        if old != new:
+            raise UserError(f"In {out}, {plm['name']} was {old}, and now it is {new}; choose another --out.")
 
 
 def _begun(path: Path | None, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def test_the_whole_table(monkeypatch: pytest.MonkeyPatch, wanted: str, kind: str
     found = choose_engine(plm, wanted, gpu=gpu)
     assert found.engine == wants
     why = sentence(wanted, kind, wants, gpu=gpu, vllm=vllm) if wants == "transformers" else None
+    if wants == "server" and wanted in {"vllm", "transformers"}:
+        why = f"--engine {wanted} does nothing for it"
     assert (found.why is None) == (why is None)
     assert (why or "") in (found.why or "")
 
@@ -93,3 +95,10 @@ def test_a_wrong_path_to_vllm_matters_only_where_vllm_does(monkeypatch: pytest.M
     for plm, wanted in ((paper, "auto"), (pocket, "vllm")):
         with pytest.raises(UserError, match=f"{VARIABLE} names /no/such/python, which is no program"):
             choose_engine(plm, wanted, gpu=True)
+
+
+def test_settings_that_do_nothing_behind_a_server_are_told() -> None:
+    serving = {"all": {"keep_warm": True, "timeout": 5, "flags": {"x": 1}}}
+    (plm,) = resolve_plms(["mine=http://host:8000/v1"], "pocket", serving=serving)
+    why = choose_engine(plm, "auto", gpu=True).why
+    assert why == "mine is behind a server: flags, keep_warm does nothing for it."

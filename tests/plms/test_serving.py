@@ -26,7 +26,9 @@ def test_settings_for_all_then_by_name() -> None:
         ({"all": {"gpu_memory_utilization": 1.5}}, "gpu_memory_utilization"),
         ({"all": {"gpu_memory_utilization": float("nan")}}, "gpu_memory_utilization"),
         ({"all": {"max_model_len": "long"}}, r"max_model_len: .* \(given: 'long'\)"),
-        ({"all": {"environment": {"A": 1}}}, r"environment\.A"),
+        ({"all": {"environment": {"A": [1]}}}, r"environment\.A"),
+        ({"all": {"environment": {"HF_TOKEN": "x"}}}, "HF_TOKEN: secrets are never written down"),
+        ({"all": {"flags": {"api-key": "x"}}}, "api-key: secrets are never written down"),
         ({"opt": {"timeout": 0}}, "timeout"),
     ],
 )
@@ -49,3 +51,11 @@ def test_any_settings_serve_or_are_refused(settings: dict[str, dict[str, Any]]) 
     for name, serving in found.items():
         given = {**settings.get("all", {}), **settings.get(name, {})}
         assert serving.model_fields_set == set(given)
+
+
+def test_groups_of_settings_are_merged_and_numbers_are_text() -> None:
+    common = {"flags": {"a": 1, "b": 1}, "environment": {"X": 1, "Y": True}}
+    served = serving_of({"all": common, "m": {"flags": {"b": 2}, "environment": {"Z": "z"}}}, ["m", "n"])
+    assert served["m"].flags == {"a": 1, "b": 2}
+    assert served["m"].environment == {"X": "1", "Y": "1", "Z": "z"}
+    assert served["n"].flags == {"a": 1, "b": 1}

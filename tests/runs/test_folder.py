@@ -44,7 +44,7 @@ def test_another_run_is_never_overwritten(recipe: Recipe, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="already holds a run; add --resume"):
         opened(recipe, out)
     other = recipe.model_copy(update={"seed": 1, "samples": 400})
-    with pytest.raises(UserError, match="its samples, seed differs"):
+    with pytest.raises(UserError, match="its samples and seed differ"):
         opened(other, out, "if-possible")
     assert opened(recipe, out, "always") == out
 
