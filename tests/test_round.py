@@ -1,10 +1,14 @@
 """Whole runs over servers of the test's own: side by side or not, with faults, broken off and taken up again."""
 
 import json
+import os
+import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import count as counted
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +63,11 @@ def ran(
     plms = tuple(f"{name}={name}-model@{server.url}" for name, server in zip(NAMES, servers, strict=True))
     recipe = make_recipe({"task": "imdb", "plms": plms, "serving": {"all": serve}, **small})
     return execute(recipe, out=out, observe=observe, resume=resume)
+
+
+def written_now(event: Event) -> str | None:
+    """Return the PLM that has just written, None for any other event."""
+    return event.plm if isinstance(event, Generated) and event.tokens else None
 
 
 def dataset(out: Path) -> bytes:
@@ -177,25 +186,63 @@ def test_a_server_that_fails_for_good_leaves_a_run_that_goes_on_elsewhere(
 def test_an_interrupt_stops_both_and_loses_nothing_that_was_finished(
     tmp_path: Path, both: Servers, plain: Plain, event: int
 ) -> None:
-    out, heard = tmp_path / "run", []
+    out, heard = tmp_path / "run", counted(1)
 
     def interrupt(each: Event) -> None:
-        if isinstance(each, Generated):
-            heard.append(each)
-            if len(heard) == event:
-                raise KeyboardInterrupt
+        if written_now(each) and next(heard) == event:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         ran(out, both, observe=interrupt, in_flight=4)
     assert load_run(out).manifest["status"] == "interrupted"
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ask")]
     kept = {name: journaled(out, name) for name in NAMES}
-    assert sum(kept.values()) >= event // 2
+    assert sum(kept.values()) >= event  # an answer is in the journal before it is told of
     before = [len(server.seen) for server in both]
     ran(out, both, resume="always")
     assert dataset(out) == plain[0]
-    again = [len(server.seen) - count for server, count in zip(both, before, strict=True)]
+    again = [len(server.seen) - asked for server, asked in zip(both, before, strict=True)]
     assert again == [plain[1][name] - kept[name] for name in NAMES]
+
+
+def interrupted(servers: Servers, answers: int, over: threading.Event) -> None:
+    """Send this process SIGINT as soon as each server has given so many answers, unless it is over."""
+    while not over.wait(0.002):
+        if all(server.answered >= answers for server in servers):
+            os.kill(os.getpid(), signal.SIGINT)
+            return
+
+
+def test_ctrl_c_while_two_write_side_by_side_keeps_what_was_finished(tmp_path: Path, plain: Plain) -> None:
+    out, told, over = tmp_path / "run", Counter[str](), threading.Event()
+
+    def observe(each: Event) -> None:
+        if name := written_now(each):
+            told[name] += 1
+
+    # A shell starts background jobs deaf to SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with serving("left-model", latency=0.05) as left, serving("right-model", latency=0.05) as right:
+            sender = threading.Thread(target=interrupted, args=((left, right), 4, over))
+            sender.start()
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    ran(out, (left, right), observe=observe, in_flight=2)
+            finally:
+                over.set()
+                sender.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert load_run(out).manifest["status"] == "interrupted"
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ask")]
+    kept = {name: journaled(out, name) for name in NAMES}
+    assert all(0 < told[name] <= kept[name] < plain[1][name] for name in NAMES)
+    with serving("left-model") as left, serving("right-model") as right:
+        ran(out, (left, right), resume="always")
+        asked = {"left": len(left.seen), "right": len(right.seen)}
+    assert dataset(out) == plain[0]
+    assert asked == {name: plain[1][name] - kept[name] for name in NAMES}
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_end(tmp_path: Path) -> None:

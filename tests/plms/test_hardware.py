@@ -130,11 +130,12 @@ def test_no_cuda_context_and_no_torch(tool: Tool) -> None:
     assert ran.stdout.split() == ["2", "False"]
 
 
-@given(st.text())
-def test_no_text_breaks_the_reader(text: str) -> None:
-    for gpu in parse_gpus(text, (8.0, 4.0)):
-        assert gpu.total >= 0
-        assert gpu.free >= 0
+@given(st.text() | st.text("0123456789, .-[]N/A\n"))
+def test_no_text_around_it_hides_or_changes_a_gpu(text: str) -> None:
+    host = (8.0, 4.0)
+    both, alone = parse_gpus(TWO, host), parse_gpus(text, host)
+    assert parse_gpus(f"{text}\n{TWO}", host) == alone + both
+    assert parse_gpus(f"{TWO}{text}", host) == both + alone
 
 
 UUIDS = st.text("abcdef0123456789-", min_size=1)

@@ -100,7 +100,6 @@ def test_no_gpu_and_no_host_is_filled_over_the_brim(needs: list[Need], gpus: lis
             fewer = [] if need.gpus else [less for less in (1, 2, 4) if less < count]
             assert not any(alone(replace(need, gpus=less), gpus, host) for less in fewer)
             assert slot.share is not None
-            assert slot.share >= 0
             for place_ in slot.gpus:
                 wanted[place_] += (need.memory or 0.0) * (SPLIT if count > 1 else 1.0) / count
                 # What the user asks for goes to vLLM in place of the slot's share.

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from server_parts import Asking, completion, requests, stub
+from server_parts import Asking, completion, refusal, requests, stub
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.engines.server.engine import REVIVALS
@@ -262,7 +262,19 @@ def test_a_prompt_that_cannot_be_shortened_is_one_sentence() -> None:
     with ScriptedServer(max_model_len=50) as server:
         _, error = Asking(server.url).until_error(requests(3, prompts=["word " * 60]))
         assert isinstance(error, UserError)
-        assert "longer than the context of mine even without demonstrations" in str(error)
+        said = str(error)
+        assert said.startswith(
+            "A prompt and its answer (60 tokens at most) do not fit the context of mine "
+            "even without demonstrations (400, "
+        )
+        assert said.endswith("); start its server with more context or lower the task's max_tokens.")
+
+
+def test_of_a_servers_lecture_only_the_first_sentence_is_told() -> None:
+    lecture = "The context length is 4.5k tokens. You asked for more. Please shorten your prompt."
+    with stub(lambda path, body: (400, refusal(lecture))) as (url, _):
+        _, error = Asking(url).until_error(requests(1))
+        assert "(400, The context length is 4.5k tokens); start its server" in str(error)
 
 
 def test_a_death_is_revived_and_only_the_rest_is_asked() -> None:

@@ -10,7 +10,8 @@ import pytest
 from server_parts import SHORT, Asking, completion, refusal, requests, stub
 
 from synthgen.errors import SynthgenError, UserError
-from synthgen.plms.engines.server.patience import Patience
+from synthgen.plms.engines.server import client
+from synthgen.plms.engines.server.patience import Patience, Trial
 from synthgen.testing import Fault, ScriptedServer
 
 ASKED = requests(60)
@@ -110,11 +111,18 @@ def test_any_retry_after_is_understood(kind: str, wait: float | str, undisturbed
         assert Asking(server.url).texts(ASKED) == undisturbed
 
 
-def test_retry_after_is_waited_for() -> None:
+def test_retry_after_is_the_pause_that_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = []
+
+    class Noting(Trial):
+        def refused(self, url: str, said: str, wait: float | None) -> None:
+            super().refused(url, said, wait)
+            pauses.append(self.pause)
+
+    monkeypatch.setattr(client, "Trial", Noting)
     with ScriptedServer(faults=[Fault("429", first=1, retry_after=0.5)]) as server:
-        began = time.monotonic()
         Asking(server.url).texts(ASKED[:1])
-        assert time.monotonic() - began >= 0.5
+    assert pauses == [0.5]
 
 
 def test_a_date_in_retry_after_is_waited_for() -> None:

@@ -98,9 +98,14 @@ def test_an_answer_becomes_completions(texts: list[str], total: int | None, cach
     assert [each.request for each in found] == [each.id for each in batch]
     assert {(each.finish, each.prompt_tokens, each.dropped) for each in found} == {("length", 50, 2)}
     assert all(0 <= each.cached_tokens <= 50 for each in found)
-    if total is not None:
-        assert sum(each.completion_tokens for each in found) == total
-        assert all(each.completion_tokens >= 0 for each in found)
+    words, tokens = [len(whole(text).split()) for text in texts], [each.completion_tokens for each in found]
+    if total is None:
+        assert tokens == words
+        return
+    assert sum(tokens) == total
+    if sum(words):
+        exact = [total * count / sum(words) for count in words]
+        assert all(abs(share - count) < len(texts) for share, count in zip(exact, tokens, strict=True))
 
 
 @given(before=st.text(st.characters(exclude_characters='"')), after=any_text)
@@ -117,6 +122,13 @@ def test_tokens_that_are_not_counted_are_words(usage: Any) -> None:
     assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (5, 3, 0)
 
 
+def test_negative_token_counts_are_none() -> None:
+    usage = {"prompt_tokens": -4, "completion_tokens": -2, "prompt_tokens_details": {"cached_tokens": -1}}
+    answer = json.dumps({"choices": [{"text": "three short words"}], "usage": usage}).encode()
+    (found,), _ = completions_of([request("a prompt of five words")], answer, chat=False, drop=0)
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens) == (5, 0, 0)
+
+
 @settings(max_examples=300)
 @given(answer=any_json.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60), chat=st.booleans())
 @example(answer=b"[" * 200_000, chat=False)
@@ -130,6 +142,37 @@ def test_any_other_answer_is_garbled(answer: bytes, chat: bool) -> None:
     with pytest.raises(GarbledError) as caught:
         completions_of([request()], answer, chat=chat, drop=0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"", "nothing"),
+        (b"\n<!doctype html>", "a web page"),
+        (b"\xef\xbb\xbf<html>", "no JSON"),
+        (b"upstream error", "no JSON"),
+        (b'{"choices": [{"te', "no JSON"),
+        (b'{"choices": [{"text": "caf\xc3', "bytes that are no text"),
+        (b"[" * 200_000, "JSON nested too deep"),
+        (b"7", "JSON without choices"),
+        (b"{}", "JSON without choices"),
+        (b'{"choices": []}', "JSON without choices"),
+        (b'{"choices": ["a"]}', "a choice without text"),
+        (b'{"choices": [{"text": null}]}', "a choice without text"),
+        (b'{"choices": [{"text": "a", "index": 1}, {"text": "b", "index": "2"}]}', "choices that are not numbered"),
+        (b'{"choices": [{"text": "a"}], "usage": 5}', "token counts that are no numbers"),
+        (b'{"choices": [{"text": "a"}], "usage": {"prompt_tokens": Infinity}}', "token counts that are no numbers"),
+    ],
+)
+def test_what_is_garbled_is_told_in_words(answer: bytes, told: str) -> None:
+    with pytest.raises(GarbledError) as caught:
+        completions_of([request()], answer, chat=False, drop=0)
+    assert str(caught.value) == told
+
+
+def test_a_chat_answer_without_a_message_has_no_text() -> None:
+    with pytest.raises(GarbledError, match="a choice without text"):
+        completions_of([request()], b'{"choices": [{"message": "a"}]}', chat=True, drop=0)
 
 
 counts = st.none() | st.integers() | any_json
@@ -166,8 +209,6 @@ def test_an_answer_of_nearly_the_right_shape_is_read_or_garbled(answer: Any, cha
     assert 1 <= len(found) <= 2
     for each in found:
         json.dumps([each.text, each.finish, each.prompt_tokens, each.completion_tokens], ensure_ascii=False).encode()
-        assert each.prompt_tokens >= 0
-        assert each.completion_tokens >= 0
         assert 0 <= each.cached_tokens <= each.prompt_tokens
 
 

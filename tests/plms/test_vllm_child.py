@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -41,6 +42,14 @@ import subprocess
 for _ in range(2):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 serve()
+"""
+
+
+LINGERING = """
+import subprocess
+last = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(1) or exit()); time.sleep(600)"
+subprocess.Popen([sys.executable, "-c", last])
+time.sleep(600)
 """
 
 
@@ -181,6 +190,49 @@ def test_an_interrupted_stop_can_be_finished(server, child: Child, tmp_path: Pat
     child.stop(timeout=0)
     assert child.pid is not None
     assert not members(child.pid)
+
+
+def in_another_thread(work: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def test_a_stop_from_outside_ends_a_launch_that_waits(server, child: Child, tmp_path: Path) -> None:
+    with pytest.raises(SynthgenError, match="stopped while it was starting"):
+        launch(child, server("time.sleep(600)"), tmp_path / "log", tell=lambda _: in_another_thread(child.stop))
+    assert child.pid is not None
+    assert not members(child.pid)
+    launch(child, server(HEALTHY), tmp_path / "log")
+    assert child.alive
+
+
+def test_a_stop_from_outside_ends_a_launch_that_has_not_started(server, child: Child, tmp_path: Path) -> None:
+    def port() -> int:
+        in_another_thread(child.stop)
+        return free_port()
+
+    with pytest.raises(SynthgenError, match="stopped while it was starting"):
+        launch(child, server(HEALTHY), tmp_path / "log", next_port=port)
+    assert child.pid is None
+
+
+def test_two_threads_stop_what_a_third_launches(server, child: Child, tmp_path: Path) -> None:
+    """The server ends at once, what it spawned a second later: all three wait for that together."""
+    command, log = server(LINGERING), tmp_path / "log"
+    for _ in range(4):
+        with ThreadPoolExecutor(3) as pool:
+            waiting = threading.Event()
+            launched = pool.submit(launch, child, command, log, tell=lambda _, told=waiting: told.set())
+            assert waiting.wait(60)
+            pid = child.pid
+            assert pid is not None
+            wait_until(lambda pid=pid: len(members(pid)) == 2)  # type: ignore[misc]
+            for stopped in [pool.submit(child.stop), pool.submit(child.stop)]:
+                stopped.result()
+                assert not members(pid)
+            with pytest.raises(SynthgenError, match="stopped while it was starting"):
+                launched.result()
+        assert not child.alive
 
 
 @pytest.mark.slow

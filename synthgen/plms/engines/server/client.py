@@ -106,7 +106,7 @@ class Client:
             if status != 200:
                 refusal = refusal_of(status, answer)
                 if too_long(refusal):
-                    self._shorten(batch[0].prompt, drop, refusal)
+                    self._shorten(batch[0], drop, refusal)
                 elif (learnt := self._dialect.learn(refusal, body)) is None:
                     self._refused(endpoint, refusal, retry_after, limit, trial)
                 elif learnt:
@@ -168,12 +168,15 @@ class Client:
     def _others_up(self, endpoint: Endpoint) -> bool:
         return any(other.down_until <= _now() for other in self._endpoints if other is not endpoint)
 
-    def _shorten(self, prompt: str, drop: int, refusal: Refusal) -> None:
-        """Leave out one more demonstration of this prompt from now on."""
+    def _shorten(self, request: Request, drop: int, refusal: Refusal) -> None:
+        """Leave out one more demonstration of this request's prompt from now on."""
+        prompt = request.prompt
         if shortened(prompt, drop + 1) is None:
+            said = f"{refusal.status}, {_first(without_keys(refusal.message))}"
             raise UserError(
-                f"A prompt is longer than the context of {self._name} even without demonstrations "
-                f"({refusal.status}, {without_keys(refusal.message)})."
+                f"A prompt and its answer ({request.sampling.max_tokens} tokens at most) do not fit the context of "
+                f"{self._name} even without demonstrations ({said}); "
+                "start its server with more context or lower the task's max_tokens."
             )
         self._drops[prompt] = max(self._drops.get(prompt, 0), drop + 1)
 
@@ -192,6 +195,11 @@ def _same(said: str, asked: str) -> bool:
     """Tell whether two names mean one model: paths, tags (``:latest``) and dates (``-2024-08-06``) aside."""
     longer, shorter = sorted((name.lower().rsplit("/", 1)[-1] for name in (said, asked)), key=len, reverse=True)
     return longer.startswith(shorter) and not re.sub(r"^([:@].*|(-\d+)+)", "", longer[len(shorter) :])
+
+
+def _first(said: str) -> str:
+    """Return the first sentence, without its full stop."""
+    return re.split(r"(?<=[.!?])\s", said, maxsplit=1)[0].rstrip(".")
 
 
 def _now() -> float:

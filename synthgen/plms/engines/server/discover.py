@@ -12,13 +12,13 @@ from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.server.endpoint import proxied
 from synthgen.plms.engines.server.engine import ServerEngine
 from synthgen.plms.engines.server.keys import authorization, key_variables, without_keys
-from synthgen.plms.engines.server.patience import GO_ON
 from synthgen.plms.engines.server.wire import Refusal, refusal_of
 
 SECONDS = 20.0
 """How long a server may take to list its models."""
 SHOWN = 8
 """Models named in a sentence."""
+TRY_AGAIN = "see to the server and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def look(name: str, url: str) -> Served:
                 response = client.get(f"{base}/models")
             except (httpx2.RequestError, httpx2.InvalidURL) as error:
                 said = without_keys(" ".join(str(error).split())) or type(error).__name__
-                raise SynthgenError(f"Nothing answers at {url} ({said}); {GO_ON}") from None
+                raise SynthgenError(f"Nothing answers at {url} ({said}); {TRY_AGAIN}") from None
             if response.status_code == 200 and (models := _listed(response.content)) is not None:
                 return Served(base, models)
             refusals.append(refusal_of(response.status_code, response.content))
@@ -90,7 +90,7 @@ def _without_list(name: str, url: str, refusals: list[Refusal]) -> Served:
     if last.status in {404, 405, 501} and last.message != "a web page":
         return Served(url, None)
     if last.status in {429, 500, 502, 503, 504}:
-        raise SynthgenError(f"{url} cannot answer now ({last.status}, {without_keys(last.message)}); {GO_ON}")
+        raise SynthgenError(f"{url} cannot answer now ({last.status}, {without_keys(last.message)}); {TRY_AGAIN}")
     raise UserError(
         f"{url} does not answer as an OpenAI-compatible server does (it sends {last.message}); "
         "the address of one usually ends in /v1."

@@ -84,6 +84,7 @@ class ServerEngine:
                 deaths = 1 if came else deaths + 1
                 if self._revive is None or deaths > REVIVALS:
                     raise SynthgenError(f"The server of {self._plm.name} keeps dying; its log says why.")
+                self._go_on()
                 self._note(f"The server of {self._plm.name} died; it is started again.")
                 self._urls = [self._revive()]
 

@@ -59,17 +59,10 @@ def completions_of(batch: Sequence[Request], answer: bytes, *, chat: bool, drop:
     There may be fewer than asked for, never more. A prompt that was read for several choices counts as cached for all
     but the first; tokens the server does not count are counted as words. Raises ``GarbledError``.
     """
-    try:
-        loaded = json.loads(answer)
-        choices = sorted(loaded["choices"], key=lambda choice: choice.get("index") or 0)
-        written = [_written(choice, chat=chat) for choice in choices[: len(batch)]]
-        usage = loaded.get("usage") or {}
-        model = str(loaded.get("model") or "")
-        prompt_tokens, total, cached = _counted(usage)
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise GarbledError(f"{type(error).__name__}: {' '.join(str(error).split())[:120]}") from None
-    if not written:
-        raise GarbledError("no choices")
+    loaded = _loaded(answer)
+    written = [_written(choice, chat=chat) for choice in _choices(loaded)[: len(batch)]]
+    model = str(loaded.get("model") or "")
+    prompt_tokens, total, cached = _counted(loaded)
     prompt = shortened(batch[0].prompt, drop) or ""
     prompt_tokens = prompt_tokens or len(prompt.split())
     lengths = _shares(total, [text for text, _ in written])
@@ -133,28 +126,62 @@ def _line(text: str) -> str:
     return " ".join(text.split()) or "nothing"
 
 
+def _loaded(answer: bytes) -> dict[str, Any]:
+    try:
+        loaded = json.loads(answer)
+    except UnicodeDecodeError:
+        raise GarbledError("bytes that are no text") from None
+    except RecursionError:
+        raise GarbledError("JSON nested too deep") from None
+    except ValueError:
+        start = answer.lstrip()[:1]
+        raise GarbledError("a web page" if start == b"<" else "no JSON" if start else "nothing") from None
+    if not isinstance(loaded, dict):
+        raise GarbledError("JSON without choices")
+    return loaded
+
+
+def _choices(loaded: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the choices in the order of their numbers."""
+    choices = loaded.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise GarbledError("JSON without choices")
+    if not all(isinstance(choice, Mapping) for choice in choices):
+        raise GarbledError("a choice without text")
+    try:
+        return sorted(choices, key=lambda choice: choice.get("index") or 0)
+    except TypeError:
+        raise GarbledError("choices that are not numbered") from None
+
+
 def _written(choice: Mapping[str, Any], *, chat: bool) -> tuple[str, FinishReason]:
-    message = choice["message"] if chat else choice
-    text = message["content" if chat else "text"]
-    if text is None and any(message.get(name) for name in ("reasoning_content", "reasoning", "refusal")):
-        # It thought until its tokens were spent, or would not: asking again brings the same.
-        text = ""
+    message = choice.get("message") if chat else choice
+    text = None
+    if isinstance(message, Mapping):
+        text = message.get("content" if chat else "text")
+        if text is None and any(message.get(name) for name in ("reasoning_content", "reasoning", "refusal")):
+            # It thought until its tokens were spent, or would not: asking again brings the same.
+            text = ""
     if not isinstance(text, str):
-        raise TypeError("a choice without text")
+        raise GarbledError("a choice without text")
     # JSON can hold half a character; files cannot.
     text = text.encode("utf-8", "replace").decode()
     return text, "length" if choice.get("finish_reason") == "length" else "stop"
 
 
-def _counted(usage: Mapping[str, Any]) -> tuple[int, int | None, int]:
+def _counted(loaded: Mapping[str, Any]) -> tuple[int, int | None, int]:
     """Return prompt tokens (0: unknown), completion tokens of all choices (None: unknown), cached prompt tokens."""
-    details = usage.get("prompt_tokens_details") or {}
-    total = usage.get("completion_tokens")
-    return (
-        max(0, int(usage.get("prompt_tokens") or 0)),
-        None if total is None else max(0, int(total)),
-        max(0, int(details.get("cached_tokens") or 0)),
-    )
+    try:
+        usage = loaded.get("usage") or {}
+        details = usage.get("prompt_tokens_details") or {}
+        total = usage.get("completion_tokens")
+        return (
+            max(0, int(usage.get("prompt_tokens") or 0)),
+            None if total is None else max(0, int(total)),
+            max(0, int(details.get("cached_tokens") or 0)),
+        )
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        raise GarbledError("token counts that are no numbers") from None
 
 
 def _shares(total: int | None, texts: Sequence[str]) -> list[int]:

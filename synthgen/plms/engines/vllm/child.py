@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,11 +35,13 @@ class PortTakenError(SynthgenError):
 class Child:
     """One server process with all it spawns, in a session of its own.
 
-    However this process ends, SIGKILL included, that session is ended too. Used by one thread at a time; a stopped
-    child can be started again.
+    However this process ends, SIGKILL included, that session is ended too. One thread at a time launches; any may stop.
+    A stopped child can be started again.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._launch: object = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._leader: psutil.Process | None = None
         self._log = Path(os.devnull)
@@ -49,7 +52,8 @@ class Child:
     @property
     def alive(self) -> bool:
         """Whether the server's own process runs; the processes it spawned may outlive it until ``stop``."""
-        return self._leader is not None and _runs(self._leader)
+        leader = self._leader
+        return leader is not None and _runs(leader)
 
     def launch(
         self,
@@ -64,16 +68,23 @@ class Child:
     ) -> int:
         """Start the server on a free port, wait until it is ready, and return the port.
 
-        Another port is tried where somebody took it in between. Raises as ``start`` and ``wait_ready`` do; nothing
-        runs any more then.
+        Another port is tried where somebody took it in between. Raises as ``start`` and ``wait_ready`` do, and
+        ``SynthgenError`` where another thread calls ``stop`` meanwhile; nothing runs any more then.
         """
+        mine = self._launch = object()
         while True:
             attempts, port = attempts - 1, next_port()
+            command = make_command(port)
             try:
-                self.start(make_command(port), environment, log, port)
+                with self._lock:
+                    self._go_on(mine)
+                    self.start(command, environment, log, port)
                 self.wait_ready(timeout, tell)
+                self._go_on(mine)
             except BaseException as error:
-                self.stop()
+                self._end()
+                if isinstance(error, SynthgenError):
+                    self._go_on(mine)
                 if not (isinstance(error, PortTakenError) and attempts > 0):
                     raise
             else:
@@ -84,31 +95,33 @@ class Child:
 
         Raises ``SynthgenError`` where it cannot be run, the log cannot be written, or this child runs already.
         """
-        if self._guard is not None:
-            raise SynthgenError(f"A server with pid {self.pid} is running already; stop it first.")
-        self._log, self.port, self.pid, self._leader = log, port, None, None
-        try:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("ab") as file:
-                self._since = file.tell()
-                self._guard = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(GUARD), *command],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=file,
-                    env=dict(environment),
-                    start_new_session=True,  # a signal to our group must not reach the guard before its work is done
-                )
-        except OSError as error:
-            raise SynthgenError(f"vLLM cannot be started: {error}.") from error
-        assert self._guard.stdout is not None
-        first = self._guard.stdout.readline()
-        if not first.strip().isdigit():
-            self.stop()
-            raise SynthgenError(self.complaint())
-        self.pid = int(first)
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self._leader = psutil.Process(self.pid)
+        with self._lock:
+            if self._guard is not None:
+                raise SynthgenError(f"A server with pid {self.pid} is running already; stop it first.")
+            self._log, self.port, self.pid, self._leader = log, port, None, None
+            try:
+                log.parent.mkdir(parents=True, exist_ok=True)
+                with log.open("ab") as file:
+                    self._since = file.tell()
+                    self._guard = subprocess.Popen(
+                        [sys.executable, "-I", "-S", str(GUARD), *command],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=file,
+                        env=dict(environment),
+                        # A signal to our group must not reach the guard before its work is done.
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                raise SynthgenError(f"vLLM cannot be started: {error}.") from error
+            assert self._guard.stdout is not None
+            first = self._guard.stdout.readline()
+            if not first.strip().isdigit():
+                self._end()
+                raise SynthgenError(self.complaint())
+            self.pid = int(first)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._leader = psutil.Process(self.pid)
 
     def wait_ready(self, timeout: float, tell: Callable[[float], None] | None = None) -> None:
         """Wait until ``/health`` answers 200; ``tell`` hears the seconds waited, a few times a second.
@@ -138,23 +151,34 @@ class Child:
         """End the server and everything it spawned; return when all of it is gone, its memory with it.
 
         SIGTERM first, SIGKILL after 15 seconds. Does nothing where nothing runs; may be called again after an
-        interrupt. Raises ``SynthgenError`` with the pids that could not be ended.
+        interrupt, and by several threads. A ``launch`` under way in another thread gives up. Raises ``SynthgenError``
+        with the pids that could not be ended.
         """
-        if self._guard is None:
-            return
-        assert self._guard.stdin is not None
-        assert self._guard.stdout is not None
-        with contextlib.suppress(OSError):
-            self._guard.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._guard.wait(timeout)
-        # The guard has done this, unless it was killed or is stuck itself.
-        if self.pid is not None and (left := _killed(self.pid, 5)):
-            raise SynthgenError(f"vLLM's processes {', '.join(map(str, left))} cannot be ended; end them by hand.")
-        self._guard.kill()
-        self._guard.wait()
-        self._guard.stdout.close()
-        self._guard = None
+        self._launch = None
+        self._end(timeout)
+
+    def _end(self, timeout: float = 30) -> None:
+        with self._lock:
+            guard = self._guard
+            if guard is None:
+                return
+            assert guard.stdin is not None
+            assert guard.stdout is not None
+            with contextlib.suppress(OSError):
+                guard.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                guard.wait(timeout)
+            # The guard has done this, unless it was killed or is stuck itself.
+            if self.pid is not None and (left := _killed(self.pid, 5)):
+                raise SynthgenError(f"vLLM's processes {', '.join(map(str, left))} cannot be ended; end them by hand.")
+            guard.kill()
+            guard.wait()
+            guard.stdout.close()
+            self._guard = None
+
+    def _go_on(self, launch: object) -> None:
+        if self._launch is not launch:
+            raise SynthgenError("vLLM was stopped while it was starting.")
 
     def _healthy(self, client: httpx2.Client) -> bool:
         try:
@@ -165,10 +189,10 @@ class Child:
         return answered and self.pid is not None and _listens(self.pid, self.port)
 
     def _silent_end(self) -> str:
-        status = None
-        if self._guard is not None:
+        status, guard = None, self._guard
+        if guard is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                status = self._guard.wait(1)
+                status = guard.wait(1)
         if status is not None and status > 128:
             return f"signal {status - 128} without a word"
         return "without a word" if status is None else f"exit status {status} without a word"
