@@ -1,5 +1,6 @@
 """A run against servers, as a person types it: addresses change, servers fail, settings have dots."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,11 @@ def test_wrong_arguments_about_servers(cli: Cli, arguments: list[str], says: str
     refused = cli("plan", "fusegen", *SMALL, *arguments)
     assert refused.code == 2
     assert says in refused.err
+
+
+def test_a_python_without_vllm_is_told_before_it_is_started(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHGEN_VLLM_PYTHON", shutil.which("false") or "false")
+    refused = cli("fusegen", *SMALL, "--plms", "opt", "--profile", "pocket", "--engine", "vllm", "--out", "run")
+    assert refused.code == 2
+    assert "has no vLLM; let SYNTHGEN_VLLM_PYTHON name" in refused.err
+    assert not Path("run/logs").exists()

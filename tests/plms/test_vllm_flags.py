@@ -134,7 +134,7 @@ def test_flags_of_every_kind() -> None:
     assert not {"--swap", "--enable-prompt-tokens-details"} & set(found)
 
 
-@pytest.mark.parametrize("name", ["port", "--host", "api_key", "served-model-name", "model"])
+@pytest.mark.parametrize("name", ["port", "--host", "served-model-name", "model"])
 def test_flags_that_would_lose_the_server_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=f"synthgen's to set; take '{name}' out"):
         flags(served({"flags": {name: "x"}}))
@@ -168,8 +168,8 @@ def test_no_flag_is_there_twice_and_the_users_is_the_one(catalogs, users, slot) 
 
 @given(base=st.dictionaries(st.sampled_from(["OPENAI_API_KEY", "x_api_key", "HF_TOKEN", "PATH"]), st.text("ab")))
 def test_no_key_reaches_vllm_but_the_hubs_token(base: dict[str, str]) -> None:
-    plm = served({"environment": {"MY_API_KEY": "k", "VLLM_LOGGING_LEVEL": "DEBUG", "DO_NOT_TRACK": "0"}})
-    variables = environment(plm, GPU, {**base, "SYNTHGEN_API_KEY": "k", "VLLM_API_KEY": "k"})
+    plm = served({"environment": {"VLLM_LOGGING_LEVEL": "DEBUG", "DO_NOT_TRACK": "0"}})
+    variables = environment(plm, GPU, {**base, "SYNTHGEN_API_KEY": "k", "VLLM_API_KEY": "k", "MY_API_KEY": "k"})
     assert not [name for name in variables if name.lower().endswith("_api_key")]
     assert variables["VLLM_LOGGING_LEVEL"] == "DEBUG"
     assert variables["DO_NOT_TRACK"] == "0"

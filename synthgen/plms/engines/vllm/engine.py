@@ -11,7 +11,7 @@ from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.server.engine import ServerEngine
 from synthgen.plms.engines.vllm.child import Child
-from synthgen.plms.engines.vllm.find import vllm_python
+from synthgen.plms.engines.vllm.find import VARIABLE, vllm_python, vllm_version
 from synthgen.plms.engines.vllm.flags import Slot, command, environment
 from synthgen.plms.hardware import gpus, host_memory
 from synthgen.records import Completion, Request
@@ -35,6 +35,8 @@ def open_vllm(
     python = vllm_python()
     if python is None:
         raise UserError(f"{plm.name} wants vLLM, which is not installed: pip install 'synthgen[vllm]'.")
+    if vllm_version(python) is None:
+        raise UserError(f"{python} has no vLLM; let {VARIABLE} name the python of an environment that has.")
     return VllmEngine(plm, note, python=python, slot=slot, log=log, tell=tell)
 
 
