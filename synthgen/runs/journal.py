@@ -39,14 +39,16 @@ class Journal:
         The engine is only opened where something is missing. A batch is on disk before the next one is taken from the
         engine. Raises ``SynthgenError`` where the engine leaves a request unanswered.
         """
-        if all(self._key(request) in self._known for request in requests):
-            yield Answered([(request, self._known[self._key(request)]) for request in requests], fresh=False)
+        keys = {request.id: self._key(request) for request in requests}
+        known = {name: self._known[key] for name, key in keys.items() if key in self._known}
+        if len(known) == len(keys):
+            yield Answered([(request, known[request.id]) for request in requests], fresh=False)
             return
         engine = open_engine()
         missing: list[Request] = []
         for batch in engine.batches(requests):
-            if all(self._key(request) in self._known for request in batch):
-                yield Answered([(request, self._known[self._key(request)]) for request in batch], fresh=False)
+            if all(request.id in known for request in batch):
+                yield Answered([(request, known[request.id]) for request in batch], fresh=False)
             else:
                 missing.extend(batch)
         batch_of = {request.id: batch for batch in engine.batches(missing) for request in batch}
@@ -58,7 +60,7 @@ class Journal:
                 pairs = [(request, arrived.pop(request.id)) for request in batch]
                 for request in batch:
                     del batch_of[request.id]
-                self._append(pairs)
+                self._append([(keys[request.id], completion) for request, completion in pairs])
                 yield Answered(pairs, fresh=True)
         if batch_of:
             raise SynthgenError(f"{len(batch_of)} requests came back without an answer; go on with --resume.")
@@ -66,9 +68,9 @@ class Journal:
     def _key(self, request: Request) -> str:
         return short_id(self._identity, request.id, request.prompt, request.seed, request.sampling)
 
-    def _append(self, pairs: list[tuple[Request, Completion]]) -> None:
+    def _append(self, answered: list[tuple[str, Completion]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [{"key": self._key(request), **asdict(completion)} for request, completion in pairs]
+        rows = [{"key": key, **asdict(completion)} for key, completion in answered]
         line = json.dumps(rows, ensure_ascii=False).encode() + b"\n"
         with self._path.open("ab") as file:
             file.write(b"\n" + line if self._torn else line)
