@@ -27,6 +27,9 @@ bench: $(VENV)/.ready  ## the engines beside what a user would run instead; then
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python benchmarks/arms.py
+	$(BIN)/python benchmarks/voting.py
+	$(BIN)/python benchmarks/overlap.py
+	$(BIN)/python benchmarks/private_arms.py
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

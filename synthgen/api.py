@@ -49,7 +49,7 @@ def execute(
     run = prepare_run(recipe, describe(recipe, parts), out=Path(out) if out else None, resume=resume)
     if parts.gold:
         observe(Note(f"Accuracy is measured on {parts.gold.source} ({len(parts.gold.texts)} texts)."))
-    for note in parts.arrangement.notes:
+    for note in (*parts.arrangement.notes, *parts.notes):
         observe(Note(note))
     with run:
         observe(RunOpened(run.path))

@@ -2,17 +2,22 @@
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synthgen.downstream.registry import make_stm
+from synthgen.errors import UserError
 from synthgen.evolve import Parts
-from synthgen.methods import make_method
+from synthgen.methods import find_method, make_method
 from synthgen.plms.arrange import Arrangement, arrange
 from synthgen.plms.hardware import gpus
 from synthgen.plms.resolve import resolve_plms
 from synthgen.recipe import Recipe
 from synthgen.tasks.gold import load_gold
-from synthgen.tasks.registry import load_task
+from synthgen.tasks.registry import the_task
+from synthgen.tasks.task import Task
+
+if TYPE_CHECKING:
+    from synthgen.privacy.vault import Vault
 
 
 def assemble(recipe: Recipe, *, look: bool = True) -> Parts:
@@ -21,12 +26,35 @@ def assemble(recipe: Recipe, *, look: bool = True) -> Parts:
     With ``look`` false no server and no Hub is asked about the PLMs. Raises ``SynthgenError`` where a server does not
     answer.
     """
-    task = load_task(recipe.task)
+    task = the_task(recipe.task, recipe.labels, recipe.about)
     plms = resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving)
     stm = make_stm(recipe.stm, seed=recipe.seed)
-    method = make_method(recipe, task, [plm.name for plm in plms], stm)
+    vault, notes = open_vault(recipe, task)
+    method = make_method(recipe, task, [plm.name for plm in plms], stm, vault)
     gold = load_gold(task, recipe.gold, pocket=recipe.profile == "pocket")
-    return Parts(task, arrange(plms, recipe.engine, look=look), stm, method, gold)
+    return Parts(task, arrange(plms, recipe.engine, look=look), stm, method, gold, vault, notes)
+
+
+def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, ...]]:
+    """Read the private samples of a private method; return them with what their owner, and nobody else, should hear.
+
+    Raises ``UserError`` where there are none, where there are some and the method has no use for them, and for what is
+    wrong with them.
+    """
+    if not find_method(recipe.method).private:
+        if recipe.private:
+            raise UserError(f"{recipe.method} makes no use of private samples; leave --private out or take wasp.")
+        return None, ()
+    if not recipe.private:
+        raise UserError(f"{recipe.method} learns from private samples; give --private FILE.")
+    from synthgen.embedders.registry import make_embedder
+    from synthgen.privacy.parties import check_records, read_records
+    from synthgen.privacy.vault import Vault
+
+    embedder = make_embedder(recipe.embedder)
+    records = read_records(recipe.private, task.labels, embedder)
+    notes = check_records(records, task.labels, recipe.privacy.delta)
+    return Vault(records, embedder, recipe.privacy, seed=recipe.seed), tuple(notes)
 
 
 def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
@@ -40,7 +68,14 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
         "plms": _described(parts.arrangement),
         "device": _device(recipe.engine),
         "versions": _versions(),
+        **({"privacy": _promised(parts.vault)} if parts.vault else {}),
     }
+
+
+def _promised(vault: "Vault") -> dict[str, Any]:
+    if not vault.privacy.enabled:
+        return {"promised": "nothing: the private samples are not protected"}
+    return {"epsilon": vault.epsilon, "delta": vault.privacy.delta, **vault.terms()}
 
 
 def _described(arrangement: Arrangement) -> list[dict[str, Any]]:

@@ -13,9 +13,10 @@ from synthgen.errors import SynthgenError
 from synthgen.evaluate import accuracies
 from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted, one_at_a_time
 from synthgen.generate import Harvest, Order
-from synthgen.methods.base import Demonstration, Learned, Method, Plan
+from synthgen.methods.base import Demonstration, Method, Plan
 from synthgen.plms.arrange import Arrangement
 from synthgen.plms.engineroom import EngineRoom
+from synthgen.privacy.vault import Vault
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
 from synthgen.round import write_round
@@ -27,13 +28,18 @@ from synthgen.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a recipe's names stand for, resolved and checked."""
+    """What a recipe's names stand for, resolved and checked.
+
+    ``notes`` tell of the private samples: they are for their owner's eyes and no file.
+    """
 
     task: Task
     arrangement: Arrangement
     stm: STM
     method: Method
     gold: Gold | None
+    vault: Vault | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -45,6 +51,7 @@ class Progress:
     tokens: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     accuracy_by_round: list[float | None] = field(default_factory=list)
+    accuracy_by_plm: dict[str, float | None] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
 
 
@@ -55,17 +62,20 @@ def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> d
     """
     began = perf_counter()
     so_far, observe = Progress(), one_at_a_time(observe)
+    if parts.vault:
+        parts.vault.open(run.path)
     with EngineRoom(parts.arrangement, logs=run.path / "logs", observe=observe) as room:
-        learned = _rounds(recipe, parts, run, room, so_far, observe)
+        _rounds(recipe, parts, run, room, so_far, observe)
         so_far.loads = room.loads
-    return _finish(parts, run, learned, so_far, observe, began)
+    return _finish(parts, run, so_far, observe, began)
 
 
 def _rounds(
     recipe: Recipe, parts: Parts, run: RunFolder, room: EngineRoom, so_far: Progress, observe: Observer
-) -> Learned:
+) -> None:
     curator = Curator(parts.task, enabled=recipe.curate)
     demonstrations: list[Demonstration] = []
+    said: set[str] = set()
     for number in range(recipe.rounds + 1):
         plan = parts.method.plan(number, demonstrations)
         observe(RoundStarted(number, recipe.rounds, sum(sum(quota.values()) for quota in plan.quotas.values())))
@@ -76,14 +86,18 @@ def _rounds(
             write_dynamics(run.round_folder(number) / "dynamics.parquet", so_far.samples, learned.dynamics)
         with _stage("evaluate", so_far, observe):
             so_far.accuracy_by_round.append(_score(parts, [learned.fit])[0])
+            if number == recipe.rounds:
+                # Now: the final STM may have a feature space of its own.
+                by_plm = _score(parts, list(learned.by_plm.values()))
+                so_far.accuracy_by_plm = dict(zip(learned.by_plm, by_plm, strict=True))
         with _stage("select", so_far, observe):
             demonstrations = parts.method.select(number, so_far.samples, learned)
             run.write_demonstrations(number, demonstrations)
         observe(RoundEnded(number, len(so_far.samples), so_far.accuracy_by_round[-1]))
-        if number == 0:
-            for note in learned.notes:
+        for note in learned.notes:
+            if note not in said:
                 observe(Note(note))
-    return learned
+        said.update(learned.notes)
 
 
 def _generate(
@@ -101,7 +115,7 @@ def _generate(
     sampling = parts.task.draw(recipe.temperature, recipe.top_p)
     orders = {
         plm.name: (
-            Order(plm.name, number, plan.quotas[plm.name], plan.prompts, sampling),
+            Order(plm.name, number, plan.quotas[plm.name], plan.own.get(plm.name, plan.prompts), sampling),
             run.journal(number, plm, recipe.engine),
         )
         for plm in parts.arrangement.plms
@@ -138,18 +152,17 @@ def _shortfalls(plm: str, result: Harvest, attempts: int) -> list[str]:
     return notes
 
 
-def _finish(
-    parts: Parts, run: RunFolder, learned: Learned, so_far: Progress, observe: Observer, began: float
-) -> dict[str, Any]:
+def _finish(parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, began: float) -> dict[str, Any]:
     with _stage("learn", so_far, observe):
         weights, final = parts.method.weigh(so_far.samples)
         # Six digits: far finer than the weights mean anything, coarser than what libraries may differ in.
         samples = [
             replace(sample, weight=float(f"{weight:.6g}"))
             for sample, weight in zip(so_far.samples, weights, strict=True)
+            if weight > 0
         ]
     with _stage("evaluate", so_far, observe):
-        accuracy, *by_plm = _score(parts, [final, *learned.by_plm.values()])
+        (accuracy,) = _score(parts, [final])
     with _stage("write", so_far, observe):
         write_dataset(run.path / "dataset" / "train.parquet", samples, parts.task)
     so_far.seconds["generate"] -= so_far.seconds["curate"]
@@ -157,7 +170,7 @@ def _finish(
     metrics = {
         "accuracy": accuracy,
         "accuracy_by_round": so_far.accuracy_by_round if parts.gold else [],
-        "accuracy_by_plm": dict(zip(learned.by_plm, by_plm, strict=True)) if parts.gold else {},
+        "accuracy_by_plm": so_far.accuracy_by_plm if parts.gold else {},
         "samples": len(samples),
         "samples_by_plm": _counted([sample.plm for sample in samples], [plm.name for plm in parts.arrangement.plms]),
         "samples_by_label": _counted([sample.label for sample in samples], parts.task.labels),

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from synthgen.curate.curator import Curator
 from synthgen.events import Generated, Observer
 from synthgen.plms.engines.base import Engine
+from synthgen.prompt import Prompt
 from synthgen.records import Completion, Rejected, Request, Sample, Sampling
 from synthgen.runs.journal import Answered, Journal
 from synthgen.seeds import derive_seed
@@ -15,7 +16,7 @@ from synthgen.seeds import derive_seed
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one PLM is asked for in one round: ``quota`` samples a label, with any of the label's ``prompts``."""
+    """What one PLM is asked for in one round: ``quota`` samples a label, with the label's ``prompts`` in turn."""
 
     plm: str
     round: int
@@ -95,18 +96,24 @@ def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: in
             serial = asked[label]
             asked[label] += 1
             own = derive_seed(seed, order.round, order.plm, label, serial)
+            prompt = prompts[serial % len(prompts)]
             requests.append(
                 Request(
                     id=f"{order.round:02d}-{order.plm}-{label}-{serial:05d}",
                     plm=order.plm,
                     round=order.round,
                     label=label,
-                    prompt=prompts[derive_seed(own, "prompt") % len(prompts)],
+                    prompt=prompt,
                     seed=own,
-                    sampling=order.sampling,
+                    sampling=_sampling(order.sampling, prompt),
                 )
             )
     return requests
+
+
+def _sampling(sampling: Sampling, prompt: str) -> Sampling:
+    tokens = prompt.tokens if isinstance(prompt, Prompt) else None
+    return sampling if tokens is None else replace(sampling, max_tokens=tokens)
 
 
 def _answers(

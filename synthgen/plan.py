@@ -1,19 +1,21 @@
 """What a recipe would do: counts, prompts as they would be sent, tokens, time, memory."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
+from synthgen.assemble import open_vault
 from synthgen.downstream.registry import make_stm
 from synthgen.errors import UserError
 from synthgen.estimate import memory_of, time_of
 from synthgen.methods import make_method
+from synthgen.methods.base import PrivateMethod
 from synthgen.plms.arrange import arrange
 from synthgen.plms.catalog import PLM
 from synthgen.plms.hardware import gpus
 from synthgen.plms.lookup import look_up
 from synthgen.plms.resolve import resolve_plms
 from synthgen.recipe import Recipe
-from synthgen.tasks.registry import load_task
+from synthgen.tasks.registry import the_task
 from synthgen.tasks.task import Task
 
 TOKENS_PER_WORD = 1.4
@@ -27,9 +29,11 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     server nor the Hub is asked. Prompts are shown for the first two labels, with placeholders where demonstrations
     chosen by the run will stand.
     """
-    task = load_task(recipe.task)
+    task = the_task(recipe.task, recipe.labels, recipe.about)
     plms = _with_folders(resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving))
-    method = make_method(recipe, task, [plm.name for plm in plms], make_stm(recipe.stm, seed=recipe.seed))
+    stm = make_stm(recipe.stm, seed=recipe.seed)
+    vault, notes = open_vault(recipe, task)
+    method = make_method(recipe, task, [plm.name for plm in plms], stm, vault)
     quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
@@ -45,6 +49,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         "tokens": _tokens(recipe, task, by_round),
         **_on_this_machine(recipe, task, plms, by_plm),
         "stm": recipe.stm,
+        **({"privacy": {**vault.terms(), **cast(PrivateMethod, method).outlook(), "notes": notes}} if vault else {}),
         "prompts": {
             "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
             "few_shot": {label: task.few_shot(label, shown) for label in task.labels[:2]},

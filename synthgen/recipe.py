@@ -24,6 +24,7 @@ PROFILES: dict[Profile, dict[str, Any]] = {
         "stm": "tfidf",
         # The pocket PLMs' weights are sharpened; this gives back the variety that STMs learn from (docs/pocket.md).
         "temperature": 1.2,
+        "embedder": "words",
     },
     "paper": {
         "plms": ("gpt2", "llama2", "vicuna", "opt", "flan-t5"),
@@ -32,13 +33,44 @@ PROFILES: dict[Profile, dict[str, Any]] = {
         "demos": 8,
         "candidates": 40,
         "stm": "tfidf",
+        "embedder": "sentence-transformers/all-MiniLM-L6-v2",
     },
 }
 """What a profile fills in where the user says nothing."""
 
 
+class Privacy(BaseModel):
+    """What is promised to those whose samples vote.
+
+    ``adjacency`` says which neighbouring sets cannot be told apart: one ``unit`` (a record, or all records of a party)
+    added or removed, or one replaced by another. ``missing`` is the share of parties that may fail to add their noise,
+    or give it away. With ``unit: party`` a party's votes are scaled down to at most those of ``clip`` records that
+    agree. ``enabled: false`` promises nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epsilon: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 4.0
+    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    adjacency: Literal["add-remove", "replace-one"] = "add-remove"
+    unit: Literal["record", "party"] = "record"
+    missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    clip: Annotated[float, Field(gt=0)] = 2.0
+    noise: Literal["system", "insecure-test"] = "system"
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _promises(self) -> "Privacy":
+        if self.enabled and self.epsilon == float("inf"):
+            raise ValueError("an epsilon of infinity promises nothing; say --no-privacy to go without")
+        return self
+
+
 class Recipe(BaseModel):
     """The complete setting of a run. ``samples`` are per PLM, over all rounds; ``rounds`` counts rounds of feedback.
+
+    Without a ``task``, ``labels`` and ``about`` make one. ``private`` are the files whose samples vote, one a party;
+    ``embedder`` is what compares them with synthetic ones.
 
     ``demos`` demonstrations are picked from ``candidates``. ``attempts`` bounds how often a rejected completion is
     asked for again. ``options`` are the method's own. ``engine``, ``endpoint`` and ``serving`` (by PLM, or ``all``) say
@@ -48,7 +80,9 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: str = "fusegen"
-    task: str
+    task: str = ""
+    labels: tuple[str, ...] = ()
+    about: str | None = None
     plms: Annotated[tuple[str, ...], Field(min_length=1)]
     profile: Profile = "pocket"
     samples: Annotated[int, Field(ge=1)]
@@ -63,12 +97,21 @@ class Recipe(BaseModel):
     serving: dict[str, dict[str, Any]] = {}
     temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    private: tuple[str, ...] = ()
+    privacy: Privacy = Privacy()
+    embedder: str = "words"
     curate: bool = True
     attempts: Annotated[int, Field(ge=1)] = 12
     options: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _fits(self) -> "Recipe":
+        if bool(self.task) == bool(self.labels):
+            raise ValueError(
+                "a task and labels are two ways to say the same; give one"
+                if self.task
+                else "no task; give --task or --labels"
+            )
         if self.demos > self.candidates:
             raise ValueError(f"{self.demos} demonstrations cannot be picked from {self.candidates} candidates")
         if self.samples < self.rounds + 1:

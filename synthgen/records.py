@@ -55,7 +55,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An accepted labelled text. ``label`` is a label name; ``request`` the id of the request that produced it."""
+    """An accepted labelled text. ``label`` is a label name; ``request`` the id of the request that produced it;
+    ``parent`` the id of the sample it is a variation of.
+    """
 
     id: str
     text: str
@@ -65,13 +67,11 @@ class Sample:
     request: str
     text_pair: str | None = None
     weight: float = 1.0
+    parent: str | None = None
 
     def to_row(self) -> dict[str, Any]:
-        """Return the sample as a JSON object, without ``text_pair`` where there is none."""
-        row = asdict(self)
-        if self.text_pair is None:
-            del row["text_pair"]
-        return row
+        """Return the sample as a JSON object, without ``text_pair`` and ``parent`` where there is none."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

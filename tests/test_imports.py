@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "synthgen"
 ROWS = [
     {"errors", "records", "prompt", "seeds", "text", "events"},
     {"recipe", "tasks"},
-    {"plms", "downstream", "curate"},
+    {"plms", "downstream", "curate", "embedders", "privacy"},
     {"methods", "evaluate", "testing", "estimate"},
     {"runs", "datasets"},
     {"report", "generate"},

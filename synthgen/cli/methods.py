@@ -1,8 +1,9 @@
 """One command a method, and ``run`` for any recipe; ``plan`` has the same ones."""
 
 from collections.abc import Callable
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,44 +15,59 @@ from synthgen.recipe import read_recipe
 
 def add_methods(app: typer.Typer, plan: typer.Typer) -> None:
     """Give every method its command, and the same command under ``plan``."""
-    for name, (_, help_text) in METHODS.items():
-        app.command(name, help=help_text)(_command(name, _execute))
-        plan.command(name, help=f"Plan: {help_text}")(_command(name, _plan))
+    for name, row in METHODS.items():
+        app.command(name, help=row.help)(_command(name, row.private, _execute))
+        plan.command(name, help=f"Plan: {row.help}")(_command(name, row.private, _plan))
 
 
-def _command(method: str, act: Callable[[Settled, Path | None, o.ResumeOption, bool], None]) -> Callable[..., None]:
-    def command(
-        task: o.Task,
-        plms: o.Plms = None,
-        profile: o.Profile = "auto",
-        samples: o.Samples = None,
-        rounds: o.Rounds = None,
-        demos: o.Demos = None,
-        candidates: o.Candidates = None,
-        stm: o.Stm = None,
-        gold: o.Gold = None,
-        seed: o.Seed = 0,
-        engine: o.Engine = "auto",
-        endpoint: o.Endpoint = None,
-        set_: o.Set = None,
-        out: o.Out = None,
-        resume: o.Resume = "never",
-        json: o.Json = False,
-    ) -> None:
-        given = {
-            "task": task,
-            "samples": samples,
-            "rounds": rounds,
-            "demos": demos,
-            "candidates": candidates,
-            "stm": stm,
-            "gold": gold,
-            "seed": seed,
-            "engine": engine,
-            "endpoint": tuple(endpoint or ()),
-        }
-        act(settle(method, profile, plms, set_, given), out, resume, json)
+def _common(
+    task: o.TaskOrLabels = None,
+    labels: o.Labels = None,
+    about: o.About = None,
+    plms: o.Plms = None,
+    profile: o.Profile = "auto",
+    samples: o.Samples = None,
+    rounds: o.Rounds = None,
+    demos: o.Demos = None,
+    candidates: o.Candidates = None,
+    stm: o.Stm = None,
+    gold: o.Gold = None,
+    seed: o.Seed = 0,
+    engine: o.Engine = "auto",
+    endpoint: o.Endpoint = None,
+    set_: o.Set = None,
+    out: o.Out = None,
+    resume: o.Resume = "never",
+    json: o.Json = False,
+) -> None:
+    """Hold the options of every method; its signature is what counts."""
 
+
+def _private(
+    private: o.Private,
+    epsilon: o.Epsilon = None,
+    delta: o.Delta = None,
+    adjacency: o.Adjacency = None,
+    unit: o.Unit = None,
+    embedder: o.Embedder = None,
+    no_privacy: o.NoPrivacy = False,
+    insecure_test_noise: o.InsecureTestNoise = False,
+) -> None:
+    """Hold the options of private methods."""
+
+
+def _command(method: str, private: bool, act: Callable[[Settled, Path | None, o.ResumeOption, bool], None]) -> Any:
+    def command(**given: Any) -> None:
+        out, resume, json = given.pop("out"), given.pop("resume"), given.pop("json")
+        act(settle(method, given), out, resume, json)
+
+    # Typer reads a command's options from its signature.
+    holders = (_private, _common) if private else (_common,)
+    parameters = [parameter for holder in holders for parameter in signature(holder).parameters.values()]
+    command.__signature__ = Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 

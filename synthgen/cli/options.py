@@ -15,6 +15,9 @@ ResumeOption = Literal["never", "if-possible", "always"]
 EngineOption = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
 Task = Annotated[str, typer.Option(help="A task of `synthgen tasks`, or a task file.")]
+TaskOrLabels = Annotated[str | None, typer.Option("--task", help="A task of `synthgen tasks`, or a task file.")]
+Labels = Annotated[str | None, typer.Option(help="Label names, separated by commas, in place of a task.")]
+About = Annotated[str | None, typer.Option(help="What the texts are, in a few words, such as 'movie reviews'.")]
 Plms = Annotated[
     str | None,
     typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders, name=URL, MODEL@URL."),
@@ -40,6 +43,24 @@ Resume = Annotated[ResumeOption, typer.Option(help="Continue a run; --resume alo
 Json = Annotated[bool, typer.Option("--json", help="Print the metrics as one JSON object on stdout.")]
 
 
+Private = Annotated[
+    list[str], typer.Option(help="JSONL with text and label: the private samples. Repeat it, one file a party.")
+]
+Epsilon = Annotated[float | None, typer.Option(help="Privacy promised: what one record can change; default 4.")]
+Delta = Annotated[float | None, typer.Option(help="The promise's delta, below 1 / number of samples; default 1e-5.")]
+Adjacency = Annotated[
+    Literal["add-remove", "replace-one"] | None, typer.Option(help="Neighbouring sets; default add-remove.")
+]
+Unit = Annotated[
+    Literal["record", "party"] | None, typer.Option(help="Whom the promise protects; default each record.")
+]
+Embedder = Annotated[str | None, typer.Option(help="What compares texts: words, or a sentence-transformers model.")]
+NoPrivacy = Annotated[bool, typer.Option("--no-privacy", help="Promise nothing: the private samples may be exposed.")]
+InsecureTestNoise = Annotated[
+    bool, typer.Option("--insecure-test-noise", help="Draw noise from the seed. For tests: it protects nobody.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """A recipe and the sentences a user should hear about how it came to be."""
@@ -48,16 +69,21 @@ class Settled:
     notes: tuple[str, ...] = ()
 
 
-def settle(
-    method: str, profile: ProfileOption, plms: str | None, extra: list[str] | None, given: dict[str, Any]
-) -> Settled:
-    """Make the recipe of a method command. Raises ``UserError`` where a setting is wrong."""
+def settle(method: str, given: dict[str, Any]) -> Settled:
+    """Make the recipe of a method command from its options. Raises ``UserError`` where one is wrong."""
+    given = dict(given)
+    profile, plms, extra = given.pop("profile"), given.pop("plms"), given.pop("set_")
+    privacy = _privacy(given)
+    given["endpoint"] = tuple(given["endpoint"] or ())
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if privacy:
+        settings["privacy"] = privacy
+    task_note = _settle_task(settings)
     if plms is not None:
         settings["plms"] = _specs(plms)
     from synthgen.plms.resolve import checked_address
 
-    notes: tuple[str, ...] = ()
+    notes = task_note
     endpoints = settings.get("endpoint") or ()
     for url in endpoints:
         checked_address(url)
@@ -66,7 +92,7 @@ def settle(
     if profile == "auto":
         elsewhere = endpoints or _all_elsewhere(settings.get("plms", ()))
         settings["profile"], why = ("paper", "the PLMs are behind a server") if elsewhere else _detect()
-        notes = (f"Profile: {settings['profile']} ({why}).",)
+        notes = (*notes, f"Profile: {settings['profile']} ({why}).")
     else:
         settings["profile"] = profile
     for assignment in extra or []:
@@ -82,6 +108,47 @@ def changed(recipe: Recipe, plms: str | None, extra: list[str] | None, given: di
     for assignment in extra or []:
         _assign(settings, assignment)
     return make_recipe(settings)
+
+
+def _privacy(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the promise out of ``given`` and return them as the recipe's group."""
+    asked = {name: given.pop(name, None) for name in ("epsilon", "delta", "adjacency", "unit")}
+    promise = {name: value for name, value in asked.items() if value is not None}
+    if given.pop("no_privacy", False):
+        promise |= {"enabled": False, "epsilon": float("inf")}
+    if given.pop("insecure_test_noise", False):
+        promise["noise"] = "insecure-test"
+    return promise
+
+
+def _settle_task(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Find the task: named, made from labels, or told by the labels of the private files. Returns what to say of it."""
+    labels = settings.pop("labels", None)
+    private = settings["private"] = tuple(settings.get("private") or ())
+    if settings.get("task"):
+        if labels or settings.get("about"):
+            raise UserError("--task says what the texts and labels are; leave --labels and --about out.")
+        return ()
+    if labels is None and not private:
+        raise UserError("Say what to write: --task NAME, or --labels with the label names and --about.")
+    note = ""
+    if labels is not None:
+        names = tuple(label.strip() for label in labels.split(","))
+    else:
+        from synthgen.privacy.parties import private_labels
+        from synthgen.tasks.registry import task_with_labels
+
+        names = tuple(private_labels(private))
+        found = None if settings.get("about") else task_with_labels(names)
+        if found:
+            settings["task"] = found
+            return (f"Task: {found} (its labels are those of the private samples; --task or --about say otherwise).",)
+        note = f"Labels: {', '.join(names[:10])}{', …' if len(names) > 10 else ''} (from the private samples)."
+    settings["labels"] = names
+    if settings.get("gold") is None:
+        settings["gold"] = "none"
+        note = f"{note} Accuracy is not measured: no --gold.".strip()
+    return (note,) if note else ()
 
 
 def _specs(plms: str) -> tuple[str, ...]:

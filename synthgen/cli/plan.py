@@ -24,9 +24,22 @@ def show_plan(settled: Settled, *, as_json: bool) -> None:
     for note in settled.notes:
         console.print(Text(note))
     console.print(_counts(planned))
+    if "privacy" in planned:
+        console.print(_budget(planned["privacy"]))
     for kind, prompts in planned["prompts"].items():
         for label, prompt in prompts.items():
             console.print(Panel(Text(prompt), title=f"{kind.replace('_', ' ')}, {label}", title_align="left"))
+
+
+def _budget(privacy: dict[str, Any]) -> Table:
+    """Show what is promised and what it buys; the row ``verdict`` says when it buys little."""
+    table = Table(title="privacy (for the owner of the private samples only)", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+    for name, value in privacy.items():
+        if value not in ("", (), []):
+            table.add_row(name.replace("_", " "), " ".join(value) if isinstance(value, list | tuple) else f"{value}")
+    return table
 
 
 def _counts(planned: dict[str, Any]) -> Table:

@@ -9,6 +9,7 @@ from synthgen.curate.language import LanguageCheck
 from synthgen.curate.memory import Memory
 from synthgen.curate.reasons import Reason
 from synthgen.curate.words import words
+from synthgen.prompt import Prompt
 from synthgen.records import Completion, Rejected, Request, Sample
 from synthgen.seeds import short_id
 from synthgen.tasks.task import Task
@@ -52,7 +53,15 @@ class Curator:
         )
         if reason is not None:
             return Rejected(request.id, raw, request.label, request.plm, request.round, reason.value)
-        return Sample(short_id(request.id, text), text, request.label, request.plm, request.round, request.id)
+        return Sample(
+            short_id(request.id, text),
+            text,
+            request.label,
+            request.plm,
+            request.round,
+            request.id,
+            parent=request.prompt.parent if isinstance(request.prompt, Prompt) else None,
+        )
 
     def _verdict(self, raw: str, request: Request, completion: Completion) -> tuple[str, Reason | None]:
         text = clean(raw, completion.finish, request.sampling.stop)

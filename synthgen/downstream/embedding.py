@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from synthgen.downstream.head import HeadFit, fit_head
 from synthgen.downstream.stm import Features, FloatArray, IntArray
-from synthgen.errors import UserError
+from synthgen.embedders.sentence import load_encoder
 
 
 class EmbeddingSTM:
@@ -60,23 +60,7 @@ class EmbeddingSTM:
     def _encode(self, texts: Sequence[str]) -> FloatArray:
         if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:
             if self._encoder is None:
-                self._encoder = _load(self._model)
+                self._encoder = load_encoder(self._model, wanted_by=f"STM {self.name}")
             vectors = self._encoder.encode(new, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
             self._seen.update(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
         return np.stack([self._seen[text] for text in texts]).astype(np.float64)
-
-
-def _load(model: str) -> Any:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise UserError(
-            f"STM embedding:{model} needs sentence-transformers: pip install 'synthgen[embedding]'."
-        ) from None
-    try:
-        return SentenceTransformer(model)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:160]
-        raise UserError(
-            f"Sentence encoder {model!r} cannot be loaded; name a sentence-transformers folder or Hub id ({reason})."
-        ) from None

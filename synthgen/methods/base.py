@@ -18,14 +18,16 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one round asks for: ``quotas[plm][label]`` samples, with any of ``prompts[label]``.
+    """What one round asks for: ``quotas[plm][label]`` samples, with ``prompts[label]`` in turn.
 
-    ``shown`` are the texts in those prompts, so that copies of them can be told.
+    ``shown`` are the texts in those prompts, so that copies of them can be told. ``own`` are the prompts of a PLM that
+    differ from those of the others: ``own[plm][label]``.
     """
 
     quotas: Mapping[str, Mapping[str, int]]
     prompts: Mapping[str, Sequence[str]]
     shown: Sequence[str] = ()
+    own: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,4 +58,14 @@ class Method(Protocol):
         """Pick what the next round's prompts show."""
 
     def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
-        """Return the final weights, shape ``(n,)``, mean 1, and the final STM trained with them."""
+        """Return the final weights, shape ``(n,)``, mean 1 over the dataset, and the final STM trained with them.
+
+        A sample of weight 0 is not in the dataset.
+        """
+
+
+class PrivateMethod(Method, Protocol):
+    """A method in which private samples take part."""
+
+    def outlook(self) -> dict[str, Any]:
+        """Return what the privacy budget buys, for a plan. It may tell of the private samples' number."""

@@ -13,13 +13,14 @@ from typing import Annotated, Literal, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthgen.downstream.dynamics import cross_model, training_dynamics
+from synthgen.downstream.dynamics import cross_model
 from synthgen.downstream.head import HeadFit
 from synthgen.downstream.influence import influence
 from synthgen.downstream.stm import STM, Features, Fit, FloatArray, IntArray
 from synthgen.downstream.weights import adjust_weights, code_beta, paper_beta
 from synthgen.methods.base import Demonstration, Learned, Plan
 from synthgen.methods.quotas import equal_quotas
+from synthgen.methods.trained import dynamics_of, rows_by_plm, started
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
 from synthgen.seeds import derive_seed
@@ -79,8 +80,8 @@ class FuseGen:
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
         """Train one STM per PLM and the weighted union STM; score every sample by what the STMs make of it."""
-        features, labels = self._prepared(samples)
-        rows_of = self._rows_by_plm(samples)
+        features, labels = started(self._stm, samples, self._task)
+        rows_of = rows_by_plm(samples, self._plms)
         train, validation = self._split(samples, rows_of)
         trained = np.zeros(len(samples), dtype=bool)
         trained[train] = True
@@ -89,7 +90,7 @@ class FuseGen:
         alone = {plm: self._fit(features, labels, rows) for plm, rows in rows_of.items()}
         union = self._fit(features, labels, train, self._weights(features[train], labels[train]))
 
-        dynamics = _dynamics(alone, rows_of, labels)
+        dynamics = dynamics_of(alone, rows_of, labels)
         confidence, variability = dynamics["confidence"], dynamics["variability"]
         notes = []
         if len(separate) > 1:
@@ -129,13 +130,9 @@ class FuseGen:
 
     def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
         """Adjust the weights on all samples and train the final STM with them."""
-        features, labels = self._prepared(samples)
+        features, labels = started(self._stm, samples, self._task)
         weights = self._weights(features, labels)
         return weights, self._fit(features, labels, np.arange(len(samples)), weights)
-
-    def _prepared(self, samples: Sequence[Sample]) -> tuple[Features, IntArray]:
-        features = self._stm.start([sample.text for sample in samples])
-        return features, np.array([self._task.label_id(sample.label) for sample in samples], dtype=np.int64)
 
     def _fit(self, features: Features, labels: IntArray, rows: IntArray, weights: FloatArray | None = None) -> Fit:
         return self._stm.fit(features[rows], labels[rows], weights, n_labels=len(self._task.labels))
@@ -149,11 +146,6 @@ class FuseGen:
             self._stm.fit, features, labels, n_labels=n_labels, updates=options.updates, beta=beta
         )
         return np.asarray(adjusted / adjusted.mean())
-
-    def _rows_by_plm(self, samples: Sequence[Sample]) -> dict[str, IntArray]:
-        wrote = np.array([sample.plm for sample in samples])
-        rows = {plm: np.flatnonzero(wrote == plm) for plm in self._plms}
-        return {plm: found for plm, found in rows.items() if len(found)}
 
     def _split(self, samples: Sequence[Sample], rows_of: dict[str, IntArray]) -> tuple[IntArray, IntArray]:
         """Hold out a share of each PLM's samples, decided by their ids; cap what validates at ``validation`` in all."""
@@ -195,17 +187,3 @@ class FuseGen:
         if not np.isnan(harm):
             said["influence"] = harm
         return said
-
-
-def _dynamics(alone: dict[str, Fit], rows_of: dict[str, IntArray], labels: IntArray) -> dict[str, FloatArray]:
-    """Put the training dynamics of each PLM's own STM side by side, a row a sample."""
-    n_epochs = next(iter(alone.values())).epoch_probabilities.shape[0]
-    columns = {name: np.empty(len(labels)) for name in ("confidence", "variability", "correctness")}
-    columns["epoch_probabilities"] = np.empty((len(labels), n_epochs))
-    for plm, rows in rows_of.items():
-        probabilities = alone[plm].epoch_probabilities
-        own = training_dynamics(probabilities, labels[rows])
-        for name in ("confidence", "variability", "correctness"):
-            columns[name][rows] = getattr(own, name)
-        columns["epoch_probabilities"][rows] = probabilities[:, np.arange(len(rows)), labels[rows]].T
-    return columns

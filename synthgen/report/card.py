@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from synthgen.report.facts import RunFacts, read_facts
+from synthgen.report.promise import promise_lines
 from synthgen.report.wording import ABSENT, clean, count, percent
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -38,6 +39,7 @@ def dataset_card(recipe: Mapping[str, Any], manifest: Mapping[str, Any], metrics
             ("PLM", "model", "size", "licence", "revision"),
             [(plm.name, plm.model, plm.size, plm.licence, plm.revision) for plm in facts.plms],
         ),
+        *(["## Privacy", *promise_lines(manifest["privacy"])] if manifest.get("privacy") else []),
         "## What is in it",
         *_counts(metrics),
         "## Accuracy",

@@ -19,6 +19,8 @@ _METHODS = {
         "all PLMs are shown in the next round"
     ),
     "augpe": "Aug-PE: private samples vote, under differential privacy, for the synthetic ones nearest to them",
+    "pe": "PE: private samples vote, under differential privacy, for the synthetic ones that are varied next",
+    "rf": "RF: synthetic samples that are too near to private ones of another label are left out",
     "pcevolve": "PCEvolve: few private samples choose contrastive prototypes under differential privacy",
     "wasp": "WASP: private samples vote, under differential privacy, for good and bad examples and for the PLMs",
 }

@@ -7,7 +7,7 @@ from synthgen.report.card import dataset_card
 from synthgen.report.cartography import plot_cartography
 from synthgen.report.page import report_html
 from synthgen.runs.files import write_bytes
-from synthgen.tasks.registry import load_task
+from synthgen.tasks.registry import the_task
 
 if TYPE_CHECKING:
     from synthgen.runs.read import Run
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 def write_report(run: "Run") -> None:
     """Write ``plots/``, ``report.html`` and ``dataset/README.md`` from what the run folder holds."""
-    recipe = {**run.recipe.model_dump(mode="json"), "task": load_task(run.recipe.task).model_dump(mode="json")}
+    task = the_task(run.recipe.task, run.recipe.labels, run.recipe.about)
+    recipe = {**run.recipe.model_dump(mode="json"), "task": task.model_dump(mode="json")}
     plots = run.path / "plots"
     plots.mkdir(exist_ok=True)
     dynamics = run.dynamics()
     pictures = {"cartography": plots / "cartography.png"}
-    plot_cartography(dynamics, pictures["cartography"], title=f"{run.recipe.method} on {run.recipe.task}")
+    plot_cartography(dynamics, pictures["cartography"], title=f"{run.recipe.method} on {task.name}")
     if run.metrics.get("accuracy") is not None:
         pictures["accuracy"] = plots / "accuracy.png"
         plot_accuracy(run.metrics, pictures["accuracy"])

@@ -39,7 +39,7 @@ class RunFolder:
         if not (self.path / "recipe.yaml").exists() or read_recipe(self.path / "recipe.yaml") != self.recipe:
             write_bytes(self.path / "recipe.yaml", self.recipe.to_yaml().encode())
         self._stamp("running")
-        self.log(f"started: {self.recipe.method} on {self.recipe.task}, recipe {self.recipe.fingerprint}")
+        self.log(f"started: {self.recipe.method} on {self.recipe.task or 'labels'}, recipe {self.recipe.fingerprint}")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -156,7 +156,7 @@ def _newest_unfinished(recipe: Recipe) -> Path | None:
 
 
 def _fresh_name(recipe: Recipe) -> Path:
-    task = Path(recipe.task).stem
+    task = Path(recipe.task).stem or "labels"
     stem = f"{recipe.method}-{task}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     path, count = Path("runs") / stem, 1
     while path.exists():

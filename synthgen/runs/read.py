@@ -32,7 +32,7 @@ class Run:
         return sorted(path.parent for path in self.path.glob("rounds/*/dynamics.parquet"))
 
     def samples(self) -> list[dict[str, Any]]:
-        """Return all accepted samples, with their final weights where the run is complete."""
+        """Return all accepted samples, with their final weights where the run is complete: 0 if not in the dataset."""
         rows = [row for path in self.rounds() for row in read_jsonl(path / "samples.jsonl")]
         dataset = self.path / "dataset" / "train.parquet"
         if self.metrics and dataset.is_file():
@@ -41,7 +41,7 @@ class Run:
             table = pq.read_table(dataset, columns=["id", "weight"])
             weights = dict(zip(table["id"].to_pylist(), table["weight"].to_pylist(), strict=True))
             for row in rows:
-                row["weight"] = weights.get(row["id"], row["weight"])
+                row["weight"] = weights.get(row["id"], 0.0)
         return rows
 
     def dynamics(self) -> "pa.Table":

@@ -58,8 +58,10 @@ def load_gold(task: Task, gold: str | None, *, pocket: bool) -> Gold | None:
     return bundled
 
 
-def read_labelled(path: Path, labels: Sequence[str] | None, *, what: str = "gold") -> Gold:
+def read_labelled(path: Path, labels: Sequence[str] | None, *, what: str = "gold", secret: bool = False) -> Gold:
     """Read JSONL, plain or ``.gz``, with ``text``, ``label`` and perhaps ``text_pair`` in every object.
+
+    Of a ``secret`` file not even a wrong label is quoted, and all texts may have one label: it may be one part of many.
 
     A label is a name in ``labels`` or its position there, as an integer or, where no label is so named, as digits.
     Without ``labels`` every name is taken as it is. ``what`` names the file's part in messages. Raises ``UserError``
@@ -73,11 +75,12 @@ def read_labelled(path: Path, labels: Sequence[str] | None, *, what: str = "gold
     for number, row in _rows(_bytes(path, what), place):
         where = f"Line {number} of {place}"
         texts.append(_text(row, "text", where))
-        names.append(_label(row.get("label"), name_of, labels, where))
+        names.append(_label(row.get("label"), name_of, labels, where, secret=secret))
         pairs.append(None if row.get("text_pair") is None else _text(row, "text_pair", where))
         if (pairs[0] is None) != (pairs[-1] is None):
             raise UserError(f"{where} and the first differ in having a text_pair; give one on every line or on none.")
-    _check_labels(names, place)
+    if not secret:
+        _check_labels(names, place)
     text_pairs = tuple(pair for pair in pairs if pair is not None) or None
     return Gold(tuple(texts), tuple(names), f"file:{path.name}", text_pairs)
 
@@ -157,12 +160,21 @@ def _label_names(labels: Sequence[str] | None) -> Callable[[object], str | None]
     return name_of
 
 
-def _label(value: object, name_of: Callable[[object], str | None], labels: Sequence[str] | None, where: str) -> str:
+def _label(
+    value: object,
+    name_of: Callable[[object], str | None],
+    labels: Sequence[str] | None,
+    where: str,
+    *,
+    secret: bool = False,
+) -> str:
     if value is None or value == "":
         raise UserError(f"{where} has no label; give every text one.")
     name = name_of(value)
     if name is not None:
         return name
+    if secret and labels is not None:
+        raise UserError(f"{where} has a label that the task does not have; its labels are {', '.join(labels[:20])}.")
     if isinstance(value, str) and labels is not None:
         short = json.dumps(value if len(value) <= 40 else f"{value[:39]}…", ensure_ascii=not _encodes(value))
         raise UserError(f"{where} has the label {short}, which the task does not have{nearest(value, labels)}")

@@ -1,5 +1,6 @@
 """Find tasks: the YAML files that ship in ``prompts/`` and the user's own."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from synthgen.errors import UserError
+from synthgen.tasks.generic import generic_task
 from synthgen.tasks.task import Task
 from synthgen.text import nearest
 
@@ -22,6 +24,16 @@ def prompts_folder() -> Path:
 def task_names() -> list[str]:
     """Return the names of the bundled tasks, sorted."""
     return sorted(path.stem for path in prompts_folder().glob("*.yaml"))
+
+
+def the_task(name: str, labels: Sequence[str] = (), about: str | None = None) -> Task:
+    """Return the task of a recipe: a named one, or where no name is given one made from label names."""
+    return load_task(name) if name else generic_task(labels, about)
+
+
+def task_with_labels(labels: Collection[str]) -> str | None:
+    """Return the first bundled task that has exactly these labels, None where there is none."""
+    return next((name for name in task_names() if set(load_task(name).labels) == set(labels)), None)
 
 
 def load_task(name: str) -> Task:

@@ -1,0 +1,1 @@
+"""Embedders: texts in, unit rows out, for voting and for nearest neighbours."""

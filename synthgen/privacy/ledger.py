@@ -1,0 +1,141 @@
+"""The ledger: what was promised, and every release, on disk before it is made; what exceeds the promise is refused."""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from synthgen.errors import SynthgenError, UserError
+from synthgen.privacy.accounting import gaussian_epsilon, zcdp_epsilon
+
+SLACK = 1e-9
+"""Relative room for rounding when what is spent is compared with what was promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One look at the private samples.
+
+    ``cost`` of a ``gaussian`` release is mu, its L2 sensitivity over sigma; of an ``exponential`` one epsilon. ``name``
+    is unique in a run; ``detail`` is for the reader.
+    """
+
+    name: str
+    mechanism: Literal["gaussian", "exponential"]
+    cost: float
+    detail: dict[str, Any]
+
+
+class Ledger:
+    """The ``ledger.json`` of one run. It only ever grows.
+
+    Raises ``UserError`` where the file holds another promise, ``SynthgenError`` where it is damaged: what was spent is
+    then not known, and nothing more is released.
+    """
+
+    def __init__(self, path: Path, *, epsilon: float, delta: float, terms: dict[str, Any]) -> None:
+        self._path = path
+        self._epsilon, self._delta = epsilon, delta
+        self._promised = {"epsilon": _number(epsilon), "delta": delta, **terms}
+        self._releases: list[Release] = []
+        if path.exists():
+            self._read()
+        else:
+            self._write()
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """Return what was released so far, oldest first."""
+        return tuple(self._releases)
+
+    def charge(self, release: Release) -> None:
+        """Put ``release`` on record, on disk, before it is made. One that is there already is not charged again.
+
+        Raises ``SynthgenError`` where it would exceed the promise, or differs from the one made under its name.
+        """
+        for known in self._releases:
+            if known.name == release.name:
+                if (known.mechanism, known.cost) != (release.mechanism, release.cost):
+                    raise SynthgenError(f"Release {release.name} was made with other noise before; start a new run.")
+                return
+        spent = spent_epsilon([*self._releases, release], self._delta)
+        if spent > self._epsilon * (1 + SLACK):
+            raise SynthgenError(
+                f"Release {release.name} would spend epsilon {spent:.4g} of the {self._epsilon:g} that were promised; "
+                "nothing was released."
+            )
+        self._releases.append(release)
+        self._write()
+
+    def _read(self) -> None:
+        try:
+            held = json.loads(self._path.read_text(encoding="utf-8"))
+            promised, rows = held["promised"], held["releases"]
+            self._releases = [Release(**{**row, "cost": float(row["cost"])}) for row in rows]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise SynthgenError(
+                f"{self._path} is damaged: what was spent is not known, so nothing more is released; start a new run."
+            ) from None
+        if promised != self._promised:
+            raise UserError(f"{self._path} holds another promise of privacy; start a new run.")
+        if any(not release.cost >= 0 for release in self._releases):
+            raise SynthgenError(f"{self._path} is damaged: a release has no cost; start a new run.")
+
+    def _write(self) -> None:
+        epsilon = spent_epsilon(self._releases, self._delta)
+        pure = all(release.mechanism == "exponential" for release in self._releases)
+        delta = 0.0 if pure and epsilon == math.fsum(release.cost for release in self._releases) else self._delta
+        write_durably(
+            self._path,
+            {
+                "promised": self._promised,
+                "spent": {"epsilon": _number(epsilon), "delta": delta},
+                "releases": [{**asdict(release), "cost": _number(release.cost)} for release in self._releases],
+            },
+        )
+
+
+def spent_epsilon(releases: list[Release], delta: float) -> float:
+    """Return the epsilon of all ``releases`` together at ``delta``.
+
+    Gaussian releases compose to one Gaussian release exactly. Exponential ones add up, or compose as zero-concentrated
+    privacy (each is eps^2/8), whichever is less; with both kinds everything is taken as zero-concentrated (mu^2/2).
+    """
+    mus = [release.cost for release in releases if release.mechanism == "gaussian"]
+    choices = [release.cost for release in releases if release.mechanism == "exponential"]
+    if any(math.isinf(cost) for cost in (*mus, *choices)):
+        return math.inf
+    mu_squared, pure = math.fsum(mu * mu for mu in mus), math.fsum(choices)
+    if not choices:
+        return gaussian_epsilon(math.sqrt(mu_squared), delta) if mus else 0.0
+    concentrated = zcdp_epsilon(mu_squared / 2 + math.fsum(cost * cost for cost in choices) / 8, delta)
+    if not mus:
+        return min(pure, concentrated)
+    return min(concentrated, gaussian_epsilon(math.sqrt(mu_squared), delta) + pure)
+
+
+def write_durably(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON beside ``path``, force it to the disk, and rename over it: after a power cut it is old or new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(partial_name(path.name))
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def partial_name(name: str) -> str:
+    """Return the name of a file while it is being written."""
+    return f".{name}.partial"
+
+
+def _number(value: float) -> float | str:
+    return "inf" if math.isinf(value) else value

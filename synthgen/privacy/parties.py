@@ -1,0 +1,92 @@
+"""The private samples, one party a file: read, turned into embeddings, and forgotten as texts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.errors import UserError
+from synthgen.privacy.sealed import sealed
+from synthgen.privacy.voting import quantised
+from synthgen.tasks.gold import Gold, read_labelled
+
+if TYPE_CHECKING:
+    from synthgen.embedders.base import Embedder
+
+FEW = 4
+"""Private samples a label below which a user is warned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All private samples: quantised ``embeddings`` (m, d), ``labels`` (m,) as label ids, ``party`` (m,).
+
+    Its ``repr`` shows nothing.
+    """
+
+    embeddings: NDArray[np.float32] = field(repr=False)
+    labels: NDArray[np.int64] = field(repr=False)
+    party: NDArray[np.int64] = field(repr=False)
+    n_parties: int = field(repr=False)
+
+
+def private_labels(paths: Sequence[str]) -> list[str]:
+    """Return the label names in the private files, sorted. Raises ``UserError`` where there are fewer than two."""
+    found: set[str] = set()
+    for path in paths:
+        found.update(_read(path, None).labels)
+    if len(found) < 2:
+        raise UserError("The private samples have one label only; a task needs at least two.")
+    return sorted(found)
+
+
+def read_records(paths: Sequence[str], labels: Sequence[str], embedder: "Embedder") -> Records:
+    """Read every party's file and embed each text by itself. Raises ``UserError`` for what is wrong with a file.
+
+    Each row depends on its own text alone, so that no record can change another one's votes.
+    """
+    rows, ids, party = [], [], []
+    for number, path in enumerate(paths):
+        read = _read(path, labels)
+        rows.append(sealed("Embedding the private samples", partial(_embedded, read, embedder)))
+        ids += [labels.index(label) for label in read.labels]
+        party += [number] * len(read.labels)
+    return Records(np.concatenate(rows), np.array(ids), np.array(party), len(paths))
+
+
+def check_records(records: Records, labels: Sequence[str], delta: float) -> list[str]:
+    """Return what the owner of the private samples should hear, and nobody else: it tells of their number.
+
+    Raises ``UserError`` where ``delta`` would let a whole record be given away.
+    """
+    count = len(records.labels)
+    if delta >= 1 / count:
+        raise UserError(
+            f"A delta of {delta:g} allows to give away one of {count} private samples; take one below {1 / count:.2g}."
+        )
+    held = Counter(records.labels.tolist())
+    notes = []
+    if absent := [label for number, label in enumerate(labels) if not held[number]]:
+        shown = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
+        notes.append(f"No private sample is labelled {shown}: what is shown there is chosen by noise alone.")
+    elif few := [label for number, label in enumerate(labels) if held[number] < FEW]:
+        notes.append(f"Fewer than {FEW} private samples are labelled {', '.join(few[:5])}: their votes drown in noise.")
+    again = count - len(np.unique(records.embeddings, axis=0))
+    if again:
+        notes.append(f"{again} private samples repeat another one; each of them votes and is protected by itself.")
+    return notes
+
+
+def _read(path: str, labels: Sequence[str] | None) -> Gold:
+    return sealed("Reading the private samples", lambda: read_labelled(Path(path), labels, what="private", secret=True))
+
+
+def _embedded(read: Gold, embedder: "Embedder") -> NDArray[np.float32]:
+    pairs = read.text_pairs
+    texts = read.texts if pairs is None else [f"{text}\n{pair}" for text, pair in zip(read.texts, pairs, strict=True)]
+    return quantised(embedder.encode(texts, alone=True))

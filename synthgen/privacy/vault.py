@@ -1,0 +1,249 @@
+"""The one place that holds private samples while a run lasts. What leaves it is noised, and on record first."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synthgen.downstream.stm import FloatArray, IntArray
+from synthgen.errors import SynthgenError
+from synthgen.privacy.accounting import gaussian_sigma, selection_epsilon
+from synthgen.privacy.clipping import UP
+from synthgen.privacy.ledger import Ledger, Release, partial_name, write_durably
+from synthgen.privacy.noise import SeededSource, Source, SystemSource, exponential_choice, noised_steps
+from synthgen.privacy.parties import Records
+from synthgen.privacy.sealed import sealed
+from synthgen.privacy.voting import quantised
+from synthgen.recipe import Privacy
+from synthgen.records import Sample
+from synthgen.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from synthgen.embedders.base import Embedder
+
+
+class Vault:
+    """Private ``records`` and the promise they were given under.
+
+    A method declares its releases at the start of a run, through ``sigma`` or ``epsilon_each``; ``release_vector`` and
+    ``release_choice`` make them, one after the other. Each is charged to the ledger before any noise is drawn, and its
+    outcome is on disk before it is used, so that a resumed run uses it again instead of asking again.
+    """
+
+    def __init__(self, records: Records, embedder: "Embedder", privacy: Privacy, *, seed: int) -> None:
+        self._records = records
+        self.embedder = embedder
+        self.privacy = privacy
+        self.n_parties = records.n_parties
+        self._seed = seed
+        self._rows: dict[str, NDArray[np.float32]] = {}
+        self._ledger: Ledger | None = None
+        self._rounds = Path()
+
+    def __repr__(self) -> str:
+        return "Vault(…)"
+
+    def open(self, run: Path) -> None:
+        """Bind to a run folder: its ledger, its recorded releases. Raises as ``Ledger`` does."""
+        self._rounds = run / "rounds"
+        for partial in self._rounds.glob(f"*/{partial_name('votes.json')}"):
+            _adopt(partial)
+        ledger = run / "ledger.json"
+        if not ledger.exists() and any(self._rounds.glob("*/votes.json")):
+            raise SynthgenError(f"{ledger} is missing though votes were released; start a new run in another folder.")
+        self._ledger = Ledger(ledger, epsilon=self.epsilon, delta=self.privacy.delta, terms=self.terms())
+
+    @property
+    def epsilon(self) -> float:
+        """Return the epsilon promised; infinite where nothing is."""
+        return self.privacy.epsilon if self.privacy.enabled else math.inf
+
+    def terms(self) -> dict[str, Any]:
+        """Return what the promise rests on, in words for the ledger and the card."""
+        said: dict[str, Any] = {
+            "adjacency": f"{self.privacy.adjacency} one {self.privacy.unit}",
+            "noise": "operating system entropy" if self.privacy.noise == "system" else "INSECURE: seeded, for tests",
+            "parties": self.n_parties,
+            "public": "label names, and for delta that 1/delta exceeds the number of private samples",
+        }
+        if self.n_parties > 1:
+            said["trust"] = "only the sum over parties is seen (secure aggregation)"
+            said["honest_parties"] = self.honest
+        return said
+
+    @property
+    def honest(self) -> int:
+        """Return how many parties' noise the promise counts on."""
+        return max(1, self.n_parties - math.ceil(self.privacy.missing * self.n_parties))
+
+    def owner_counts(self) -> IntArray:
+        """Return the number of private samples of each label: for a plan that their owner reads, never for a file."""
+        return np.bincount(self._records.labels)
+
+    @property
+    def dimensions(self) -> int:
+        """Return the width of an embedding."""
+        return int(self._records.embeddings.shape[1])
+
+    def sigma(self, sensitivity: float, releases: int, share: float = 1.0) -> float:
+        """Return the noise that lets ``releases`` vectors of this L2 ``sensitivity`` be released within the promise.
+
+        They take ``share`` of it: series whose shares sum to 1 keep the promise together, as squares of mu add up.
+        """
+        sigma = gaussian_sigma(self.epsilon, self.privacy.delta, sensitivity=sensitivity, releases=releases)
+        return sigma if share == 1 else sigma / math.sqrt(share) * UP
+
+    def epsilon_each(self, selections: int, accounting: str) -> float:
+        """Return the epsilon of one of ``selections`` choices within the promise; ``accounting`` is pure or zcdp."""
+        if math.isinf(self.epsilon):
+            return math.inf
+        kind: Any = accounting
+        return selection_epsilon(self.epsilon, self.privacy.delta, selections=selections, accounting=kind)
+
+    def embeddings(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
+        """Return quantised embeddings (n, d) of synthetic samples; no text is embedded twice."""
+        new = {sample.id: sample for sample in samples if sample.id not in self._rows}
+        if new:
+            texts = [s.text if s.text_pair is None else f"{s.text}\n{s.text_pair}" for s in new.values()]
+            self._rows.update(zip(new, quantised(self.embedder.encode(texts)), strict=True))
+        return np.stack([self._rows[sample.id] for sample in samples])
+
+    def release_vector(
+        self,
+        round: int,
+        name: str,
+        compute: Callable[[Records], FloatArray],
+        *,
+        sensitivity: float,
+        sigma: float,
+        detail: dict[str, Any],
+    ) -> FloatArray:
+        """Return the sum over parties of ``compute`` (parties, n), with Gaussian noise of ``sigma`` on every number.
+
+        ``compute`` must move by at most ``sensitivity`` (L2) between neighbouring sets, and give numbers that floats
+        hold exactly. Every party adds its share of the noise, so large that the ``honest`` ones alone add ``sigma``.
+        """
+        if (recalled := self._recalled(round, name, detail)) is not None:
+            return np.array(recalled["values"])
+        share = sigma / math.sqrt(self.honest)
+        cost = sensitivity / sigma * UP if sigma else math.inf
+        detail = {**detail, "sigma": sigma, "sensitivity": sensitivity}
+        self._charge(Release(f"{round:02d} {name}", "gaussian", cost, _short(detail)))
+        source = self._source(round, name)
+        noised = sealed("Counting the votes", lambda: _summed(compute(self._records), share, source))
+        self._record(round, name, {**detail, "values": noised.tolist()})
+        return noised
+
+    def release_choice(
+        self,
+        round: int,
+        name: str,
+        compute: Callable[[Records], FloatArray],
+        *,
+        epsilon: float,
+        sensitivity: float,
+        monotone: bool = False,
+        cost: float | None = None,
+        detail: dict[str, Any],
+    ) -> int:
+        """Return one position, chosen by the exponential mechanism over the utilities that ``compute`` returns (n,).
+
+        ``cost`` is what the ledger is charged where it is not ``epsilon``: 0 for a choice on records that another
+        choice of the same cost does not touch.
+        """
+        if (recalled := self._recalled(round, name, detail)) is not None:
+            return int(recalled["chosen"])
+        detail = {**detail, "epsilon": "inf" if math.isinf(epsilon) else epsilon, "sensitivity": sensitivity}
+        self._charge(Release(f"{round:02d} {name}", "exponential", epsilon if cost is None else cost, _short(detail)))
+        source = self._source(round, name)
+
+        def choose() -> int:
+            utilities = compute(self._records).tolist()
+            return exponential_choice(
+                utilities, epsilon=epsilon, sensitivity=sensitivity, source=source, monotone=monotone
+            )
+
+        chosen = sealed("Choosing by the private samples", choose)
+        self._record(round, name, {**detail, "chosen": chosen})
+        return chosen
+
+    def look(self, compute: Callable[[Records], Any]) -> Any:
+        """Return what ``compute`` says of the private samples, unprotected. Raises where protection is promised."""
+        if self.privacy.enabled:
+            raise SynthgenError("This would look at private samples without protection; add --no-privacy to allow it.")
+        return sealed("Looking at the private samples", lambda: compute(self._records))
+
+    def note(self, round: int, **said: Any) -> None:
+        """Add what was made of a round's releases to its ``votes.json``."""
+        path = self._votes(round)
+        write_durably(path, {**_loaded(path), **said})
+
+    def _source(self, round: int, name: str) -> Source:
+        if self.privacy.noise == "insecure-test":
+            return SeededSource(derive_seed(self._seed, "insecure test noise", round, name))
+        return SystemSource()
+
+    def _votes(self, round: int) -> Path:
+        return self._rounds / f"{round:02d}" / "votes.json"
+
+    def _charge(self, release: Release) -> None:
+        if self._ledger is None:
+            raise RuntimeError("open the vault before a release")
+        self._ledger.charge(release)
+
+    def _recalled(self, round: int, name: str, detail: dict[str, Any]) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = _loaded(self._votes(round)).get("releases", {}).get(name)
+        if found is None:
+            return None
+        if any(found.get(key) != value for key, value in detail.items()):
+            raise SynthgenError(f"In round {round}, {name} was released for other samples before; start a new run.")
+        if self._ledger is None or f"{round:02d} {name}" not in {release.name for release in self._ledger.releases}:
+            raise SynthgenError(f"In round {round}, {name} was released but is not in the ledger; start a new run.")
+        return found
+
+    def _record(self, round: int, name: str, release: dict[str, Any]) -> None:
+        path = self._votes(round)
+        held = _loaded(path)
+        write_durably(path, {**held, "releases": {**held.get("releases", {}), name: release}})
+
+
+def _adopt(partial: Path) -> None:
+    """Take what a crash left beside ``votes.json``: it may have been read, so it must not be drawn a second time."""
+    try:
+        json.loads(partial.read_text(encoding="utf-8"))
+    except ValueError:
+        raise SynthgenError(
+            f"{partial} was cut short by a crash: part of a release may have been read, and it cannot be made again "
+            "within the promise; start a new run."
+        ) from None
+    partial.replace(partial.with_name("votes.json"))
+
+
+def _summed(parts: FloatArray, share: float, source: Source) -> FloatArray:
+    """Return the sum of all parties' numbers, each noised by its party: integers are added, and rounded once."""
+    if not share:
+        return np.asarray(parts.sum(axis=0))
+    messages = [noised_steps(part, share, source) for part in parts]
+    scale = 1 << messages[0][1]
+    return np.array([sum(steps) / scale for steps in zip(*(message for message, _ in messages), strict=True)])
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        loaded = None
+    if not isinstance(loaded, dict):
+        raise SynthgenError(f"{path} is damaged; what was released in that round is lost; start a new run.")
+    return loaded
+
+
+def _short(detail: dict[str, Any]) -> dict[str, Any]:
+    """Return ``detail`` without its long lists: the ledger is read by people."""
+    return {name: value for name, value in detail.items() if not isinstance(value, list) or len(value) < 20}
