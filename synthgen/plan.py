@@ -8,7 +8,7 @@ from synthgen.downstream.registry import make_stm
 from synthgen.errors import UserError
 from synthgen.estimate import memory_of, time_of
 from synthgen.methods import make_method
-from synthgen.methods.base import PrivateMethod
+from synthgen.methods.base import Method, PrivateMethod
 from synthgen.plms.arrange import arrange
 from synthgen.plms.catalog import PLM
 from synthgen.plms.hardware import gpus
@@ -52,9 +52,13 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         **({"privacy": {**vault.terms(), **cast(PrivateMethod, method).outlook(), "notes": notes}} if vault else {}),
         "prompts": {
             "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
-            "few_shot": {label: task.few_shot(label, shown) for label in task.labels[:2]},
+            "few_shot": {label: _later(method, task, label, shown, private=bool(vault)) for label in task.labels[:2]},
         },
     }
+
+
+def _later(method: Method, task: Task, label: str, shown: list[str], *, private: bool) -> str:
+    return cast(PrivateMethod, method).example(label) if private else task.few_shot(label, shown)
 
 
 def _with_folders(plms: tuple[PLM, ...]) -> tuple[PLM, ...]:

@@ -169,6 +169,10 @@ class AugPE:
         features, labels = started(self._stm, [samples[row] for row in kept.tolist()], self._task)
         return weights, self._stm.fit(features, labels, weights[kept], n_labels=len(self._task.labels))
 
+    def example(self, label: str) -> str:
+        """Return a prompt with a placeholder for the parent."""
+        return self._variations.example(label)
+
     def outlook(self) -> dict[str, Any]:
         """Return what the budget buys. For the owner of the private samples alone."""
         options, most = self._options, max(self._sizes.values())

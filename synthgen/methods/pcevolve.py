@@ -146,6 +146,10 @@ class PCEvolve:
         rows = self._generation(samples) if self._options.release == "last" else np.arange(len(samples))
         return train_on(rows, samples, stm=self._stm, task=self._task)
 
+    def example(self, label: str) -> str:
+        """Return a prompt with a placeholder for the parent."""
+        return self._variations.example(label)
+
     def outlook(self) -> dict[str, Any]:
         """Return what the budget buys: the chance that the best sample of a label is chosen, at most and blindly.
 

@@ -82,6 +82,10 @@ class RF:
             )
         return train_on(rows, samples, stm=self._stm, task=self._task)
 
+    def example(self, label: str) -> str:
+        """Return the prompt of every round: all are zero-shot."""
+        return self._task.zero_shot(label)
+
     def outlook(self) -> dict[str, Any]:
         """Return the threshold, which comes from the private samples unless it was given."""
         return {"promise": "none: every text is compared with the private samples", "threshold": self._threshold}

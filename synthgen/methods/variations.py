@@ -64,6 +64,10 @@ class Variations:
         tokens = min(MOST_TOKENS, math.ceil(words * self.tokens_per_word))
         return Prompt(self._blanks(parent, words, draw)).varying(parent.id, tokens)
 
+    def example(self, label: str) -> str:
+        """Return such a prompt with a placeholder for the parent."""
+        return self.prompt(Sample("", "<a text that was chosen>", label, "", 0, ""), 0)
+
     def _rephrase(self, parent: Sample, tone: str) -> str:
         return (
             f"Here is a text:\n{_quotable(parent.text)}\n\nSay it anew {tone}. Keep what it is about and where "

@@ -136,6 +136,14 @@ class Wasp:
             signed=signed,
         )
 
+    def example(self, label: str) -> str:
+        """Return a prompt with placeholders for the demonstrations."""
+        half = self._recipe.demos // 2
+        if not self._options.contrast:
+            return self._task.few_shot(label, [f"<good {n + 1}>" for n in range(self._recipe.demos)])
+        good = [f"<good {n + 1}>" for n in range(self._recipe.demos - half)]
+        return self._task.contrastive(label, [f"<bad {n + 1}>" for n in range(half)], good)
+
     def _judged(self, round: int, samples: Sequence[Sample], labels: IntArray) -> tuple[FloatArray, FloatArray | None]:
         """Return how close each sample is to the private ones of its label, and how far."""
         if self.directions:
