@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import yaml
+
 PLMS = ("gpt2", "llama2", "vicuna", "opt", "chatglm3", "flan-t5")
 EPSILONS = (1.0, 4.0, 8.0, float("inf"))
 ONE_VOTE = {"votes": 1, "contrast": False, "plm_weights": False, "release": "votes"}
@@ -58,6 +60,24 @@ def read(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file]
 
 
+def restricted(given: argparse.Namespace, folder: Path) -> tuple[str, Path, list[dict[str, Any]], list[str]]:
+    """Return task, gold file, training rows and label names; with ``--only`` files of their own with some labels."""
+    from synthgen.tasks.registry import load_task, prompts_folder
+
+    names = list(load_task(given.task).labels)
+    train, gold = read(given.data / f"{given.task}.train.jsonl.gz"), given.data / f"{given.task}.test.jsonl.gz"
+    if given.only is None:
+        return given.task, gold, train, names
+    first, _, last = given.only.partition("-")
+    kept = range(int(first), int(last) + 1)
+    whole = yaml.safe_load((prompts_folder() / f"{given.task}.yaml").read_text(encoding="utf-8"))
+    whole["labels"] = [names[label] for label in kept]
+    (folder / "task.yaml").write_text(yaml.safe_dump(whole), encoding="utf-8")
+    rows = [{"text": row["text"], "label": names[row["label"]]} for row in read(gold) if row["label"] in kept]
+    (folder / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(folder / "task.yaml"), folder / "gold.jsonl", [row for row in train if row["label"] in kept], names
+
+
 def draw_private(train: list[dict[str, Any]], names: list[str], count: int, seed: int, path: Path) -> None:
     """Write ``count`` real texts, the labels in equal shares, with label names."""
     by_label = defaultdict(list)
@@ -80,18 +100,17 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
     from synthgen.evolve import evolve
     from synthgen.recipe import make_recipe
     from synthgen.runs.folder import prepare_run
-    from synthgen.tasks.registry import load_task
 
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="arms-"))
     private = folder / "private.jsonl"
-    train = read(given.data / f"{given.task}.train.jsonl.gz")
-    draw_private(train, list(load_task(given.task).labels), given.private, seed, private)
+    task, gold, train, label_names = restricted(given, folder)
+    draw_private(train, label_names, given.private, seed, private)
     shared = None
     for name in names:
         settings = dict(arms()[name])
-        settings |= {"task": given.task, "profile": "pocket", "seed": seed, "plms": PLMS, "samples": given.total // 6}
-        settings["gold"] = str(given.data / f"{given.task}.test.jsonl.gz")
+        settings |= {"task": task, "profile": "pocket", "seed": seed, "plms": PLMS, "samples": given.total // 6}
+        settings["gold"] = str(gold)
         if settings["method"] != "fusegen":
             epsilon = settings.pop("epsilon", 4.0)
             settings["private"] = (str(private),)
@@ -136,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--task", default="imdb")
+    parser.add_argument("--only", help="positions of the labels to keep, such as 1-10 (WASP's ten of banking77)")
     parser.add_argument("--private", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--total", type=int, default=1200)
