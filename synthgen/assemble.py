@@ -2,6 +2,7 @@
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.downstream.registry import make_stm
@@ -47,14 +48,17 @@ def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, .
         return None, ()
     if not recipe.private:
         raise UserError(f"{recipe.method} learns from private samples; give --private FILE.")
+    gold = Path(recipe.gold).resolve() if recipe.gold else None
+    if recipe.privacy.enabled and gold in [Path(path).resolve() for path in recipe.private]:
+        raise UserError("--gold is one of the private files, and accuracy is not noised; measure on other samples.")
     from synthgen.embedders.registry import make_embedder
     from synthgen.privacy.parties import check_records, read_records
     from synthgen.privacy.vault import Vault
 
     embedder = make_embedder(recipe.embedder)
     records = read_records(recipe.private, task.labels, embedder)
-    notes = check_records(records, task.labels, recipe.privacy.delta)
-    return Vault(records, embedder, recipe.privacy, seed=recipe.seed), tuple(notes)
+    notes = check_records(records, task.labels, recipe.privacy)
+    return Vault(records, embedder, recipe.privacy, seed=recipe.seed, n_labels=len(task.labels)), tuple(notes)
 
 
 def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:

@@ -178,7 +178,8 @@ def _finish(parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, b
         "tokens": {kind: so_far.tokens[kind] for kind in ("prompt", "completion", "cached")},
         "loads": dict(so_far.loads),
         "seconds": {
-            stage: round(so_far.seconds[stage], 3)
+            # How long private samples took to count tells, a little, how many there are.
+            stage: round(so_far.seconds[stage], 0 if parts.vault else 3)
             for stage in ("generate", "curate", "learn", "select", "evaluate", "total")
         },
         "gold": {"source": parts.gold.source, "size": len(parts.gold.texts)} if parts.gold else None,

@@ -49,12 +49,21 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         "tokens": _tokens(recipe, task, by_round),
         **_on_this_machine(recipe, task, plms, by_plm),
         "stm": recipe.stm,
-        **({"privacy": {**vault.terms(), **cast(PrivateMethod, method).outlook(), "notes": notes}} if vault else {}),
+        **(
+            {"privacy": _finite({**vault.terms(), **cast(PrivateMethod, method).outlook(), "notes": notes})}
+            if vault
+            else {}
+        ),
         "prompts": {
             "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
             "few_shot": {label: _later(method, task, label, shown, private=bool(vault)) for label in task.labels[:2]},
         },
     }
+
+
+def _finite(said: dict[str, Any]) -> dict[str, Any]:
+    """Put infinity in words: JSON has no number for it."""
+    return {name: "inf" if value == float("inf") else value for name, value in said.items()}
 
 
 def _later(method: Method, task: Task, label: str, shown: list[str], *, private: bool) -> str:

@@ -51,11 +51,11 @@ class Privacy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epsilon: Annotated[float, Field(gt=0, allow_inf_nan=True)] = 4.0
-    delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
+    delta: Annotated[float, Field(ge=1e-300, lt=1)] = 1e-5
     adjacency: Literal["add-remove", "replace-one"] = "add-remove"
     unit: Literal["record", "party"] = "record"
     missing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    clip: Annotated[float, Field(gt=0)] = 2.0
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     noise: Literal["system", "insecure-test"] = "system"
     enabled: bool = True
 

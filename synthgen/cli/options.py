@@ -115,6 +115,8 @@ def _privacy(given: dict[str, Any]) -> dict[str, Any]:
     asked = {name: given.pop(name, None) for name in ("epsilon", "delta", "adjacency", "unit")}
     promise = {name: value for name, value in asked.items() if value is not None}
     if given.pop("no_privacy", False):
+        if promise.get("epsilon", float("inf")) != float("inf"):
+            raise UserError("--no-privacy promises nothing; leave --epsilon out, or --no-privacy.")
         promise |= {"enabled": False, "epsilon": float("inf")}
     if given.pop("insecure_test_noise", False):
         promise["noise"] = "insecure-test"

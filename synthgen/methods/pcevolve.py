@@ -92,6 +92,7 @@ class PCEvolve:
             raise UserError(f"{options.prototypes} prototypes cannot be chosen from {options.medoids} medoids.")
         self._prototypes = None
         if options.select == "private":
+            vault.assume("that every label has a private sample")
             self._prototypes = Prototypes(
                 vault,
                 task.labels,

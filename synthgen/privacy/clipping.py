@@ -29,6 +29,6 @@ def clipped(total: FloatArray, privacy: Privacy, *, add: float) -> FloatArray:
     """Return a party's sum, scaled down to the norm ``clip * add`` where the promise is to parties."""
     if privacy.unit == "record":
         return total
-    most, norm = privacy.clip * add, float(np.linalg.norm(total)) * UP
+    most, norm = privacy.clip * add, math.sqrt(math.fsum(np.square(total).tolist())) * UP
     # Cut always, not only where the norm is too large: one grid for all.
     return np.asarray(np.trunc(total * min(1.0, most / norm if norm else 1.0) / GRID) * GRID)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from synthgen.downstream.stm import FloatArray, IntArray
 from synthgen.privacy.clipping import UP, clipped, unit_sensitivity
@@ -58,6 +59,16 @@ class Directions:
         for party in range(records.n_parties):
             sums = np.zeros((self._n_labels, records.embeddings.shape[1]))
             mine = records.party == party
-            np.add.at(sums, records.labels[mine], records.embeddings[mine].astype(np.float64))
+            np.add.at(sums, records.labels[mine], _no_longer(records.embeddings[mine], self._length))
             parts.append(clipped(sums.ravel(), self._vault.privacy, add=self._length))
         return np.stack(parts)
+
+
+def _no_longer(rows: NDArray[np.float32], length: float) -> FloatArray:
+    """Return whole-number rows (m, d) as they are, but for those longer than ``length``: shortened, towards zero.
+
+    An embedder whose unit rows are a little too long must not break the promise.
+    """
+    whole = rows.astype(np.float64)
+    norms = np.sqrt(np.square(whole).sum(axis=1, keepdims=True)) * UP
+    return np.where(norms > length, np.trunc(whole * (length / np.maximum(norms, 1.0))), whole)

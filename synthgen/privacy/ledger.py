@@ -3,15 +3,12 @@
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.privacy.accounting import gaussian_epsilon, zcdp_epsilon
-
-SLACK = 1e-9
-"""Relative room for rounding when what is spent is compared with what was promised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +16,14 @@ class Release:
     """One look at the private samples.
 
     ``cost`` of a ``gaussian`` release is mu, its L2 sensitivity over sigma; of an ``exponential`` one epsilon. ``name``
-    is unique in a run; ``detail`` is for the reader.
+    is unique in a run; ``detail`` is for the reader. ``made`` tells that its outcome was put on disk.
     """
 
     name: str
     mechanism: Literal["gaussian", "exponential"]
     cost: float
     detail: dict[str, Any]
+    made: bool = False
 
 
 class Ledger:
@@ -53,21 +51,33 @@ class Ledger:
     def charge(self, release: Release) -> None:
         """Put ``release`` on record, on disk, before it is made. One that is there already is not charged again.
 
+        It may then be made only where it was not yet: nobody has seen anything of it.
         Raises ``SynthgenError`` where it would exceed the promise, or differs from the one made under its name.
         """
         for known in self._releases:
             if known.name == release.name:
                 if (known.mechanism, known.cost) != (release.mechanism, release.cost):
                     raise SynthgenError(f"Release {release.name} was made with other noise before; start a new run.")
+                if known.made:
+                    raise SynthgenError(
+                        f"Release {release.name} was made before and its outcome is lost; to make it again would "
+                        "spend more than was promised. Start a new run."
+                    )
                 return
         spent = spent_epsilon([*self._releases, release], self._delta)
-        if spent > self._epsilon * (1 + SLACK):
+        if spent > self._epsilon:
             raise SynthgenError(
                 f"Release {release.name} would spend epsilon {spent:.4g} of the {self._epsilon:g} that were promised; "
                 "nothing was released."
             )
         self._releases.append(release)
         self._write()
+
+    def settle(self, name: str) -> None:
+        """Note that the outcome of the release ``name`` is on disk: from now on it cannot be made again."""
+        if any(release.name == name and not release.made for release in self._releases):
+            self._releases = [replace(one, made=one.made or one.name == name) for one in self._releases]
+            self._write()
 
     def _read(self) -> None:
         try:
@@ -125,11 +135,13 @@ def write_durably(path: Path, value: dict[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    # The folders too, or a power cut may take a file that was seen.
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def partial_name(name: str) -> str:

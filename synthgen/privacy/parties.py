@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from synthgen.errors import UserError
 from synthgen.privacy.sealed import sealed
 from synthgen.privacy.voting import quantised
+from synthgen.recipe import Privacy
 from synthgen.tasks.gold import Gold, read_labelled
 
 if TYPE_CHECKING:
     from synthgen.embedders.base import Embedder
 
+MOST_LABELS = 150
+LONGEST_LABEL = 60
 FEW = 4
 """Private samples a label below which a user is warned."""
 
@@ -37,11 +40,17 @@ class Records:
 
 def private_labels(paths: Sequence[str]) -> list[str]:
     """Return the label names in the private files, sorted. Raises ``UserError`` where there are fewer than two."""
-    found: set[str] = set()
+    found: Counter[str] = Counter()
     for path in paths:
         found.update(_read(path, None).labels)
     if len(found) < 2:
         raise UserError("The private samples have one label only; a task needs at least two.")
+    # Label names become public: what looks like a text, or belongs to one record, must not slip through.
+    if len(found) > MOST_LABELS or max(map(len, found)) > LONGEST_LABEL or min(found.values()) == 1:
+        raise UserError(
+            "The labels of the private samples may tell of single ones (one occurs once or is very long, or there are "
+            f"more than {MOST_LABELS}); name them yourself with --task or --labels."
+        )
     return sorted(found)
 
 
@@ -59,26 +68,30 @@ def read_records(paths: Sequence[str], labels: Sequence[str], embedder: "Embedde
     return Records(np.concatenate(rows), np.array(ids), np.array(party), len(paths))
 
 
-def check_records(records: Records, labels: Sequence[str], delta: float) -> list[str]:
+def check_records(records: Records, labels: Sequence[str], privacy: Privacy) -> list[str]:
     """Return what the owner of the private samples should hear, and nobody else: it tells of their number.
 
-    Raises ``UserError`` where ``delta`` would let a whole record be given away.
+    Raises ``UserError`` where delta would let a whole record be given away.
     """
-    count = len(records.labels)
+    count, delta = len(records.labels), privacy.delta
     if delta >= 1 / count:
         raise UserError(
             f"A delta of {delta:g} allows to give away one of {count} private samples; take one below {1 / count:.2g}."
         )
     held = Counter(records.labels.tolist())
     notes = []
+    if 10 * delta * count > 1:
+        notes.append(f"A delta of {delta:g} is much for {count} private samples; {0.1 / count:.1g} or less is usual.")
     if absent := [label for number, label in enumerate(labels) if not held[number]]:
         shown = ", ".join(absent[:5]) + (" …" if len(absent) > 5 else "")
         notes.append(f"No private sample is labelled {shown}: what is shown there is chosen by noise alone.")
-    elif few := [label for number, label in enumerate(labels) if held[number] < FEW]:
+    if privacy.enabled and (few := [label for number, label in enumerate(labels) if 0 < held[number] < FEW]):
         notes.append(f"Fewer than {FEW} private samples are labelled {', '.join(few[:5])}: their votes drown in noise.")
     again = count - len(np.unique(records.embeddings, axis=0))
     if again:
-        notes.append(f"{again} private samples repeat another one; each of them votes and is protected by itself.")
+        notes.append(
+            f"{again} of the private samples repeat{'s' if again == 1 else ''} another one; each of them votes."
+        )
     return notes
 
 

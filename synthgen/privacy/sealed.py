@@ -15,9 +15,12 @@ def sealed(doing: str, work: Callable[[], T]) -> T:
     """
     try:
         return work()
-    except SynthgenError:
-        raise
+    except SynthgenError as error:
+        meant: SynthgenError = type(error)(str(error))
     except Exception as error:
         kind = type(error).__name__
-    # Raised outside the handler, so that not even the chain of errors leads to the text.
-    raise SynthgenError(f"{doing} failed ({kind}); what the error said is withheld, as it may quote a private text.")
+        meant = SynthgenError(
+            f"{doing} failed ({kind}); what the error said is withheld, as it may quote a private text."
+        )
+    # Raised outside the handler, so that neither the chain of errors nor its frames lead to the text.
+    raise meant

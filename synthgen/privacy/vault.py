@@ -34,12 +34,16 @@ class Vault:
     outcome is on disk before it is used, so that a resumed run uses it again instead of asking again.
     """
 
-    def __init__(self, records: Records, embedder: "Embedder", privacy: Privacy, *, seed: int) -> None:
+    def __init__(
+        self, records: Records, embedder: "Embedder", privacy: Privacy, *, seed: int, n_labels: int = 0
+    ) -> None:
         self._records = records
         self.embedder = embedder
         self.privacy = privacy
         self.n_parties = records.n_parties
         self._seed = seed
+        self._n_labels = n_labels
+        self._public = ["label names", "the parties' number and file names, and that each has a sample"]
         self._rows: dict[str, NDArray[np.float32]] = {}
         self._ledger: Ledger | None = None
         self._rounds = Path()
@@ -66,23 +70,37 @@ class Vault:
         """Return what the promise rests on, in words for the ledger and the card."""
         said: dict[str, Any] = {
             "adjacency": f"{self.privacy.adjacency} one {self.privacy.unit}",
-            "noise": "operating system entropy" if self.privacy.noise == "system" else "INSECURE: seeded, for tests",
+            "noise": self._noise(),
             "parties": self.n_parties,
-            "public": "label names, and for delta that 1/delta exceeds the number of private samples",
+            "public": "; ".join([*self._public, "that there are fewer than 1/delta samples"]),
         }
         if self.n_parties > 1:
-            said["trust"] = "only the sum over parties is seen (secure aggregation)"
+            said["trust"] = "only the sum over parties is seen (secure aggregation), by others and by each of them"
             said["honest_parties"] = self.honest
         return said
 
+    def _noise(self) -> str:
+        if not self.privacy.enabled:
+            return "none"
+        return "operating system entropy" if self.privacy.noise == "system" else "INSECURE: seeded, for tests"
+
     @property
     def honest(self) -> int:
-        """Return how many parties' noise the promise counts on."""
-        return max(1, self.n_parties - math.ceil(self.privacy.missing * self.n_parties))
+        """Return how many parties' noise the promise counts on.
+
+        One less than there are, at most: a party that looks at the sum knows its own noise.
+        """
+        if self.n_parties == 1:
+            return 1
+        return max(1, self.n_parties - max(1, math.ceil(self.privacy.missing * self.n_parties)))
+
+    def assume(self, public: str) -> None:
+        """Name something about the private samples that a method takes as known to all, for the ledger and the card."""
+        self._public.append(public)
 
     def owner_counts(self) -> IntArray:
         """Return the number of private samples of each label: for a plan that their owner reads, never for a file."""
-        return np.bincount(self._records.labels)
+        return np.bincount(self._records.labels, minlength=self._n_labels)
 
     @property
     def dimensions(self) -> int:
@@ -95,7 +113,7 @@ class Vault:
         They take ``share`` of it: series whose shares sum to 1 keep the promise together, as squares of mu add up.
         """
         sigma = gaussian_sigma(self.epsilon, self.privacy.delta, sensitivity=sensitivity, releases=releases)
-        return sigma if share == 1 else sigma / math.sqrt(share) * UP
+        return sigma / math.sqrt(share) * UP**2
 
     def epsilon_each(self, selections: int, accounting: str) -> float:
         """Return the epsilon of one of ``selections`` choices within the promise; ``accounting`` is pure or zcdp."""
@@ -132,7 +150,7 @@ class Vault:
         share = sigma / math.sqrt(self.honest)
         cost = sensitivity / sigma * UP if sigma else math.inf
         detail = {**detail, "sigma": sigma, "sensitivity": sensitivity}
-        self._charge(Release(f"{round:02d} {name}", "gaussian", cost, _short(detail)))
+        self._charge(Release(_full(round, name), "gaussian", cost, _short(detail)))
         source = self._source(round, name)
         noised = sealed("Counting the votes", lambda: _summed(compute(self._records), share, source))
         self._record(round, name, {**detail, "values": noised.tolist()})
@@ -158,7 +176,7 @@ class Vault:
         if (recalled := self._recalled(round, name, detail)) is not None:
             return int(recalled["chosen"])
         detail = {**detail, "epsilon": "inf" if math.isinf(epsilon) else epsilon, "sensitivity": sensitivity}
-        self._charge(Release(f"{round:02d} {name}", "exponential", epsilon if cost is None else cost, _short(detail)))
+        self._charge(Release(_full(round, name), "exponential", epsilon if cost is None else cost, _short(detail)))
         source = self._source(round, name)
 
         def choose() -> int:
@@ -201,14 +219,17 @@ class Vault:
             return None
         if any(found.get(key) != value for key, value in detail.items()):
             raise SynthgenError(f"In round {round}, {name} was released for other samples before; start a new run.")
-        if self._ledger is None or f"{round:02d} {name}" not in {release.name for release in self._ledger.releases}:
+        if self._ledger is None or _full(round, name) not in {release.name for release in self._ledger.releases}:
             raise SynthgenError(f"In round {round}, {name} was released but is not in the ledger; start a new run.")
+        self._ledger.settle(_full(round, name))
         return found
 
     def _record(self, round: int, name: str, release: dict[str, Any]) -> None:
         path = self._votes(round)
         held = _loaded(path)
         write_durably(path, {**held, "releases": {**held.get("releases", {}), name: release}})
+        if self._ledger:
+            self._ledger.settle(_full(round, name))
 
 
 def _adopt(partial: Path) -> None:
@@ -242,6 +263,10 @@ def _loaded(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise SynthgenError(f"{path} is damaged; what was released in that round is lost; start a new run.")
     return loaded
+
+
+def _full(round: int, name: str) -> str:
+    return f"{round:02d} {name}"
 
 
 def _short(detail: dict[str, Any]) -> dict[str, Any]:

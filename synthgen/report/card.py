@@ -44,7 +44,7 @@ def dataset_card(recipe: Mapping[str, Any], manifest: Mapping[str, Any], metrics
         *_counts(metrics),
         "## Accuracy",
         *_accuracy(facts, metrics),
-        _fixed(facts),
+        _fixed(facts, private=bool(manifest.get("privacy"))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -115,7 +115,12 @@ def _accuracy(facts: RunFacts, metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _fixed(facts: RunFacts) -> str:
+def _fixed(facts: RunFacts, *, private: bool) -> str:
+    seed = f", seed {facts.seed}" if facts.seed is not None else ""
+    asks = (
+        " A repetition asks the private samples again: it spends the same budget once more and gives another dataset."
+    )
+    again = asks if private else ""
     return f"""\
 ## How to load it
 
@@ -131,7 +136,7 @@ data = load_dataset("path/to/this/folder", split="train")
 synthgen run recipe.yaml
 ```
 
-`recipe.yaml` in the run folder holds the complete setting{f", seed {facts.seed}" if facts.seed is not None else ""}.
+`recipe.yaml` in the run folder holds the complete setting{seed}.{again}
 
 ## Limitations
 

@@ -152,6 +152,15 @@ WRONG = {
     "no rounds": ([*GOOD, *BAD], ["--rounds", "0"], "at least one round"),
     "embedder": ([*GOOD, *BAD], ["--embedder", "./no-such-folder"], "no-such-folder"),
     "option": ([*GOOD, *BAD], ["--set", "options.vots=3"], "vots"),
+    "gold": ([*GOOD, *BAD], ["--gold", "seeds.jsonl"], "one of the private files"),
+    "a label once": ([*GOOD, *BAD, {"text": "x", "label": CANARY}], [], "name them yourself"),
+    "a label that is a text": (
+        [*GOOD, *[{"text": "x", "label": f"{CANARY} {'x' * 60}"}] * 2],
+        [],
+        "name them yourself",
+    ),
+    "no privacy and some": ([*GOOD, *BAD], ["--no-privacy", "--epsilon", "2"], "leave --epsilon out"),
+    "clip": ([*GOOD, *BAD], ["--unit", "party", "--set", "privacy.clip=.inf"], "clip"),
     "both": ([*GOOD, *BAD], ["--task", "imdb", "--labels", "a,b"], "leave --labels"),
 }
 

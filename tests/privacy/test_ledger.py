@@ -41,6 +41,9 @@ def test_a_resumed_run_goes_on_where_it_was_and_a_changed_schedule_does_not_get_
     book = ledger(tmp_path)
     book.charge(gaussian("0", 2))
     assert len(book.releases) == 1, "one release is charged once"
+    book.settle("0")
+    with pytest.raises(SynthgenError, match="outcome is lost"):
+        ledger(tmp_path).charge(gaussian("0", 2))
     with pytest.raises(SynthgenError, match="other noise"):
         book.charge(gaussian("0", 4))
     with pytest.raises(SynthgenError, match="would spend"):

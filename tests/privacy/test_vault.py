@@ -104,13 +104,33 @@ def test_a_release_that_a_crash_left_half_named_is_adopted_and_a_torn_one_refuse
         make_vault(PARTY)
 
 
-def test_a_charge_without_a_record_was_never_seen_and_is_made_once_more(make_vault: MakeVault, tmp_path: Path) -> None:
+def test_a_charge_without_a_record_was_never_seen_and_is_made_once_more(
+    make_vault: MakeVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between charge and noise loses nothing."""
+    made = samples()
+
+    class CrashError(BaseException):
+        pass
+
+    def crash(*given: Any) -> Any:
+        raise CrashError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("synthgen.privacy.vault._summed", crash)
+        with pytest.raises(CrashError):
+            ballots(make_vault(PARTY)).cast(0, made, labels(made))
+    ballots(make_vault(PARTY)).cast(0, made, labels(made))
+    assert len(json.loads((tmp_path / "run" / "ledger.json").read_text())["releases"]) == 1
+
+
+def test_a_release_whose_outcome_is_lost_is_not_made_again(make_vault: MakeVault, tmp_path: Path) -> None:
+    """Or its noise could be averaged away, at no charge."""
     made = samples()
     ballots(make_vault(PARTY)).cast(0, made, labels(made))
     (tmp_path / "run" / "rounds" / "00" / "votes.json").unlink()
-    vault = make_vault(PARTY)
-    ballots(vault).cast(0, made, labels(made))
-    assert len(json.loads((tmp_path / "run" / "ledger.json").read_text())["releases"]) == 1
+    with pytest.raises(SynthgenError, match="its outcome is lost"):
+        ballots(make_vault(PARTY)).cast(0, made, labels(made))
 
 
 def test_no_text_is_embedded_twice(make_vault: MakeVault, tiny_embedder: Any) -> None:
@@ -134,6 +154,7 @@ def test_parties_are_summed_and_each_adds_its_share(make_vault: MakeVault, tmp_p
     many = [[("a film that glows", 0)], *([("mud", 1)] for _ in range(3))]
     noised = make_vault(*many, run=tmp_path / "many", missing=0.5)
     assert noised.honest == 2
+    assert make_vault(*many, run=tmp_path / "all").honest == 3, "a party knows its own noise"
     zeros: list[float] = []
     for number in range(2):
         zeros += noised.release_vector(
