@@ -78,17 +78,29 @@ def restricted(given: argparse.Namespace, folder: Path) -> tuple[str, Path, list
     return str(folder / "task.yaml"), folder / "gold.jsonl", [row for row in train if row["label"] in kept], names
 
 
-def draw_private(train: list[dict[str, Any]], names: list[str], count: int, seed: int, path: Path) -> None:
-    """Write ``count`` real texts, the labels in equal shares, with label names."""
+def draw_private(
+    train: list[dict[str, Any]], names: list[str], count: int, seed: int, folder: Path, parties: int, dirichlet: float
+) -> tuple[str, ...]:
+    """Write ``count`` real texts, the labels in equal shares, with label names, a file a party; return the files."""
+    from synthgen.privacy.skew import deal_to_parties
+
     by_label = defaultdict(list)
     for row in train:
         by_label[row["label"]].append(row["text"])
     draw = random.Random(seed)
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
-            label = sorted(by_label)[number % len(by_label)]
-            text = by_label[label].pop(draw.randrange(len(by_label[label])))
-            file.write(json.dumps({"text": text, "label": names[label]}) + "\n")
+    rows = []
+    for number in range(count):
+        label = sorted(by_label)[number % len(by_label)]
+        text = by_label[label].pop(draw.randrange(len(by_label[label])))
+        rows.append({"text": text, "label": names[label]})
+    party = deal_to_parties([row["label"] for row in rows], parties, dirichlet=dirichlet, seed=seed)
+    paths = []
+    for number in sorted(set(party.tolist())):
+        path = folder / f"private-{number}.jsonl"
+        own = [json.dumps(row) + "\n" for row, one in zip(rows, party, strict=True) if one == number]
+        path.write_text("".join(own), encoding="utf-8")
+        paths.append(str(path))
+    return tuple(paths)
 
 
 def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
@@ -103,9 +115,8 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
 
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="arms-"))
-    private = folder / "private.jsonl"
     task, gold, train, label_names = restricted(given, folder)
-    draw_private(train, label_names, given.private, seed, private)
+    private = draw_private(train, label_names, given.private, seed, folder, given.parties, given.dirichlet)
     shared = None
     for name in names:
         settings = dict(arms()[name])
@@ -113,7 +124,7 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
         settings["gold"] = str(gold)
         if settings["method"] != "fusegen":
             epsilon = settings.pop("epsilon", 4.0)
-            settings["private"] = (str(private),)
+            settings["private"] = private
             settings["privacy"] = {"epsilon": epsilon, "enabled": epsilon != float("inf")}
         recipe = make_recipe(settings)
         parts = assemble(recipe)
@@ -157,6 +168,10 @@ def main() -> None:
     parser.add_argument("--task", default="imdb")
     parser.add_argument("--only", help="positions of the labels to keep, such as 1-10 (WASP's ten of banking77)")
     parser.add_argument("--private", type=int, default=100)
+    parser.add_argument("--parties", type=int, default=1)
+    parser.add_argument(
+        "--dirichlet", type=float, default=1.0, help="evenness of the parties' labels; 0: one label each"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--total", type=int, default=1200)
     parser.add_argument("--jobs", type=int, default=2)
