@@ -22,8 +22,8 @@ from statistics import mean, stdev
 from typing import Any
 
 import yaml
+from arms import PLMS, rows
 
-PLMS = ("gpt2", "llama2", "vicuna", "opt", "chatglm3", "flan-t5")
 EPSILONS = (1.0, 4.0, 8.0, float("inf"))
 ONE_VOTE = {"votes": 1, "contrast": False, "plm_weights": False, "release": "votes"}
 WASP = {
@@ -138,11 +138,6 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
             file.write(json.dumps(row) + "\n")
         shutil.rmtree(folder / "run")
     shutil.rmtree(folder)
-
-
-def rows(path: Path) -> list[dict[str, Any]]:
-    """Read the results so far."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def table(results: list[dict[str, Any]]) -> Iterator[str]:
