@@ -199,7 +199,7 @@ def test_duplicates_are_told_to_their_owner_alone(tmp_path: Path) -> None:
     write(tmp_path / "seeds.jsonl", [*GOOD, *GOOD, *BAD])
     ran = synthgen("wasp", "--private", "seeds.jsonl", *SMALL, "--out", "run", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
-    assert "4 private samples repeat another one" in " ".join(ran.stderr.split())
+    assert "4 of the private samples repeat another one" in " ".join(ran.stderr.split())
     assert "repeat" not in (tmp_path / "run" / "log.txt").read_text()
 
 
