@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from synthgen.api import execute as execute
     from synthgen.api import fusegen as fusegen
     from synthgen.api import load_run as load_run
+    from synthgen.api import wasp as wasp
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "compare", "execute", "fusegen", "load_run"]
+__all__ = ["__version__", "compare", "execute", "fusegen", "load_run", "wasp"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from synthgen.runs.read import Run, load_run
 if TYPE_CHECKING:
     from synthgen.runs.folder import Resume, RunFolder
 
-__all__ = ["compare", "execute", "fusegen", "load_run"]
+__all__ = ["compare", "execute", "fusegen", "load_run", "wasp"]
 
 SECONDS_BETWEEN_LINES = 10
 """How often a run's log is told of progress within a stage."""
@@ -29,6 +29,29 @@ def fusegen(
 ) -> Run:
     """Run FuseGen; ``settings`` are any other settings of a recipe. Raises ``UserError`` where one of them is wrong."""
     recipe = make_recipe({"method": "fusegen", "task": task, "plms": tuple(plms), **settings})
+    return execute(recipe, out=out, resume=resume, observe=observe)
+
+
+def wasp(
+    private: Sequence[Path | str],
+    plms: Sequence[str],
+    *,
+    out: Path | str | None = None,
+    resume: "Resume" = "never",
+    observe: Observer = ignore,
+    **settings: Any,
+) -> Run:
+    """Run WASP with the ``private`` files, one a party; without ``task`` or ``labels`` the files' labels tell them.
+
+    ``settings`` are any other settings of a recipe, such as ``privacy={"epsilon": 2.0}``. Raises ``UserError`` where
+    one of them, or a file, is wrong.
+    """
+    paths = tuple(str(path) for path in private)
+    if not (settings.get("task") or settings.get("labels")):
+        from synthgen.privacy.parties import task_told
+
+        settings |= task_told(paths, settings.get("about"))
+    recipe = make_recipe({"method": "wasp", "private": paths, "plms": tuple(plms), **settings})
     return execute(recipe, out=out, resume=resume, observe=observe)
 
 

@@ -137,14 +137,13 @@ def _settle_task(settings: dict[str, Any]) -> tuple[str, ...]:
     if labels is not None:
         names = tuple(label.strip() for label in labels.split(","))
     else:
-        from synthgen.privacy.parties import private_labels
-        from synthgen.tasks.registry import task_with_labels
+        from synthgen.privacy.parties import task_told
 
-        names = tuple(private_labels(private))
-        found = None if settings.get("about") else task_with_labels(names)
-        if found:
+        told = task_told(private, settings.get("about"))
+        if found := told.get("task"):
             settings["task"] = found
             return (f"Task: {found} (its labels are those of the private samples; --task or --about say otherwise).",)
+        names = told["labels"]
         note = f"Labels: {', '.join(names[:10])}{', …' if len(names) > 10 else ''} (from the private samples)."
     settings["labels"] = names
     if settings.get("gold") is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from synthgen.privacy.sealed import sealed
 from synthgen.privacy.voting import quantised
 from synthgen.recipe import Privacy
 from synthgen.tasks.gold import Gold, read_labelled
+from synthgen.tasks.registry import task_with_labels
 
 if TYPE_CHECKING:
     from synthgen.embedders.base import Embedder
@@ -52,6 +53,16 @@ def private_labels(paths: Sequence[str]) -> list[str]:
             f"more than {MOST_LABELS}); name them yourself with --task or --labels."
         )
     return sorted(found)
+
+
+def task_told(paths: Sequence[str], about: str | None) -> dict[str, Any]:
+    """Return the settings ``task`` or ``labels`` that the labels of the private files tell; ``about`` rules a task out.
+
+    Raises as ``private_labels`` does.
+    """
+    names = private_labels(paths)
+    found = None if about else task_with_labels(names)
+    return {"task": found} if found else {"labels": tuple(names)}
 
 
 def read_records(paths: Sequence[str], labels: Sequence[str], embedder: "Embedder") -> Records:

@@ -121,6 +121,7 @@ def _fixed(facts: RunFacts, *, private: bool) -> str:
         " A repetition asks the private samples again: it spends the same budget once more and gives another dataset."
     )
     again = asks if private else ""
+    citation = f"\n\n## Citation\n\n```bibtex\n{_CITATION}\n```" if facts.method == "fusegen" else ""
     return f"""\
 ## How to load it
 
@@ -143,13 +144,7 @@ synthgen run recipe.yaml
 - Labels are what a PLM was asked for. Some are wrong; `weight` says how far the small models trusted a sample.
 - The texts repeat the biases, the mistakes and perhaps the training texts of the PLMs that wrote them.
 - Facts, names and quotations in the texts may be invented.
-- What you may do with the texts depends on the licences of the PLMs above; this card grants none.
-
-## Citation
-
-```bibtex
-{_CITATION}
-```"""
+- What you may do with the texts depends on the licences of the PLMs above; this card grants none.{citation}"""
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import synthgen
 from synthgen import execute
 from synthgen.downstream.registry import make_stm
 from synthgen.errors import UserError
@@ -208,6 +209,14 @@ def test_a_whole_run_and_its_promise(tmp_path: Path) -> None:
     assert set(first["releases"]) == {"sums", "owners"}
     values = np.array(first["releases"]["owners"]["values"])
     assert all(value * 2**30 % 1 for value in values), "raw shares are multiples of 2^-30"
+
+
+def test_from_python_with_nothing_but_the_file(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"samples": 20, "rounds": 1, "demos": 2, "engine": "scripted", "gold": "none"}
+    told = synthgen.wasp([private_file(tmp_path)], PLMS, out=tmp_path / "told", **settings)
+    assert told.recipe.task == "imdb"
+    made = synthgen.wasp([private_file(tmp_path)], PLMS, about="films", out=tmp_path / "made", **settings)
+    assert (made.recipe.task, made.recipe.labels) == ("", ("negative", "positive"))
 
 
 def test_seeded_noise_repeats_a_run_and_secret_noise_does_not(tmp_path: Path) -> None:
