@@ -36,6 +36,8 @@ def execute_and_show(settled: Settled, out: Path | None, resume: ResumeOption, *
         return
     shown = Console()
     shown.print(summary_table(run.metrics))
+    if spent := _spent(run.path / "ledger.json"):
+        shown.print(Text.assemble(("privacy    ", "bold"), spent), soft_wrap=True)
     for what, where in {
         "dataset": "dataset/train.parquet",
         "pictures": "plots/cartography.png",
@@ -43,6 +45,19 @@ def execute_and_show(settled: Settled, out: Path | None, resume: ResumeOption, *
         "everything": "",
     }.items():
         shown.print(Text.assemble((f"{what:<11}", "bold"), str(run.path / where)), soft_wrap=True)
+
+
+def _spent(ledger: Path) -> str:
+    """Return what a run's ledger says in one line; nothing where there is none."""
+    if not ledger.is_file():
+        return ""
+    held = json.loads(ledger.read_text(encoding="utf-8"))
+    promised, spent, count = held["promised"], held["spent"], len(held["releases"])
+    if promised["epsilon"] == "inf":
+        return "none: nothing was promised"
+    return (
+        f"epsilon {spent['epsilon']:.3g} of {promised['epsilon']:g} spent, delta {spent['delta']:g}, {count} releases"
+    )
 
 
 LEAST_SHARE = 0.02

@@ -201,6 +201,7 @@ def test_duplicates_are_told_to_their_owner_alone(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "4 of the private samples repeat another one" in " ".join(ran.stderr.split())
     assert "repeat" not in (tmp_path / "run" / "log.txt").read_text()
+    assert "privacy    epsilon 4 of 4 spent, delta 1e-05, 3 releases" in ran.stdout
 
 
 def test_a_plan_explains_the_budget(tmp_path: Path) -> None:
