@@ -11,9 +11,10 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -37,7 +38,7 @@ def arms(total: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def run_seed(seed: int, names: list[str], total: int, gold_path: str, out: str) -> None:
+def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
     """Run the named arms for one seed; the STM and the gold texts it has seen are shared by them all."""
     import torch
 
@@ -51,8 +52,8 @@ def run_seed(seed: int, names: list[str], total: int, gold_path: str, out: str) 
     torch.set_num_threads(1)
     shared = None
     for name in names:
-        settings = {"method": "fusegen", "task": "imdb", "profile": "pocket", "seed": seed, "gold": gold_path}
-        recipe = make_recipe({**settings, **arms(total)[name]})
+        settings = {"method": "fusegen", "task": "imdb", "profile": "pocket", "seed": seed, "gold": given.gold}
+        recipe = make_recipe({**settings, **arms(given.total)[name]})
         parts = assemble(recipe)
         shared = shared or parts
         method = make_method(recipe, parts.task, [plm.name for plm in parts.arrangement.plms], shared.stm)
@@ -60,10 +61,24 @@ def run_seed(seed: int, names: list[str], total: int, gold_path: str, out: str) 
         folder = Path(tempfile.mkdtemp(prefix="arm-"))
         with prepare_run(recipe, describe(recipe, parts), out=folder, resume="never") as run:
             metrics = evolve(recipe, parts, run, ignore)
-        row = {"arm": name, "seed": seed, "total": total, **metrics}
-        with Path(out).open("a", encoding="utf-8") as file:
+        row = {"arm": name, "seed": seed, "total": given.total, **metrics}
+        with given.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         shutil.rmtree(folder)
+
+
+def run_missing(
+    run: Callable[[int, list[str]], None], given: argparse.Namespace, done: Collection[tuple[str, int]]
+) -> None:
+    """Call ``run(seed, arms)`` for the arms of each seed that are not ``done``, ``given.jobs`` seeds side by side."""
+    with ProcessPoolExecutor(given.jobs) as pool:
+        waiting = [
+            pool.submit(run, seed, missing)
+            for seed in range(given.seeds)
+            if (missing := [name for name in given.arms if (name, seed) not in done])
+        ]
+        for one in waiting:
+            one.result()
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -99,14 +114,7 @@ def main() -> None:
     if given.table is None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         done = {(row["arm"], row["seed"]) for row in rows(given.out) if row["total"] == given.total}
-        with ProcessPoolExecutor(given.jobs) as pool:
-            waiting = [
-                pool.submit(run_seed, seed, missing, given.total, given.gold, str(given.out))
-                for seed in range(given.seeds)
-                if (missing := [name for name in given.arms if (name, seed) not in done])
-            ]
-            for one in waiting:
-                one.result()
+        run_missing(partial(run_seed, given=given), given, done)
     print("\n".join(table(rows(given.table or given.out))))
 
 

@@ -15,14 +15,14 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import yaml
-from arms import PLMS, rows
+from arms import PLMS, rows, run_missing
 
 EPSILONS = (1.0, 4.0, 8.0, float("inf"))
 ONE_VOTE = {"votes": 1, "contrast": False, "plm_weights": False, "release": "votes"}
@@ -177,14 +177,7 @@ def main() -> None:
     if given.table is None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         done = {(row["arm"], row["seed"]) for row in rows(given.out) if row["task"] == given.task}
-        with ProcessPoolExecutor(given.jobs) as pool:
-            waiting = [
-                pool.submit(run_seed, seed, missing, given)
-                for seed in range(given.seeds)
-                if (missing := [name for name in given.arms if (name, seed) not in done])
-            ]
-            for one in waiting:
-                one.result()
+        run_missing(partial(run_seed, given=given), given, done)
     print("\n".join(table(rows(given.table or given.out))))
 
 

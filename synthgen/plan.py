@@ -8,7 +8,7 @@ from synthgen.downstream.registry import make_stm
 from synthgen.errors import UserError
 from synthgen.estimate import memory_of, time_of
 from synthgen.methods import make_method
-from synthgen.methods.base import Method, PrivateMethod
+from synthgen.methods.base import PrivateMethod
 from synthgen.plms.arrange import arrange
 from synthgen.plms.catalog import PLM
 from synthgen.plms.hardware import gpus
@@ -37,7 +37,6 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
-    shown = [f"<demonstration {number + 1}>" for number in range(recipe.demos)]
     return {
         "method": recipe.method,
         "task": task.name,
@@ -56,7 +55,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         ),
         "prompts": {
             "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
-            "few_shot": {label: _later(method, task, label, shown, private=bool(vault)) for label in task.labels[:2]},
+            "few_shot": {label: method.example(label) for label in task.labels[:2]},
         },
     }
 
@@ -64,10 +63,6 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
 def _finite(said: dict[str, Any]) -> dict[str, Any]:
     """Put infinity in words: JSON has no number for it."""
     return {name: "inf" if value == float("inf") else value for name, value in said.items()}
-
-
-def _later(method: Method, task: Task, label: str, shown: list[str], *, private: bool) -> str:
-    return cast(PrivateMethod, method).example(label) if private else task.few_shot(label, shown)
 
 
 def _with_folders(plms: tuple[PLM, ...]) -> tuple[PLM, ...]:

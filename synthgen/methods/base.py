@@ -63,12 +63,12 @@ class Method(Protocol):
         A sample of weight 0 is not in the dataset.
         """
 
+    def example(self, label: str) -> str:
+        """Return a prompt as later rounds send it, with placeholders for what the run will choose."""
+
 
 class PrivateMethod(Method, Protocol):
     """A method in which private samples take part."""
-
-    def example(self, label: str) -> str:
-        """Return a prompt as later rounds send it, with placeholders for what the run will choose."""
 
     def outlook(self) -> dict[str, Any]:
         """Return what the privacy budget buys, for a plan. It may tell of the private samples' number."""

@@ -134,6 +134,10 @@ class FuseGen:
         weights = self._weights(features, labels)
         return weights, self._fit(features, labels, np.arange(len(samples)), weights)
 
+    def example(self, label: str) -> str:
+        """Return a prompt with placeholders for the demonstrations."""
+        return self._task.few_shot(label, [f"<demonstration {n + 1}>" for n in range(self._recipe.demos)])
+
     def _fit(self, features: Features, labels: IntArray, rows: IntArray, weights: FloatArray | None = None) -> Fit:
         return self._stm.fit(features[rows], labels[rows], weights, n_labels=len(self._task.labels))
 

@@ -147,7 +147,7 @@ class Wasp:
     def _judged(self, round: int, samples: Sequence[Sample], labels: IntArray) -> tuple[FloatArray, FloatArray | None]:
         """Return how close each sample is to the private ones of its label, and how far."""
         if self.directions:
-            close = self.directions.closeness(round, samples, labels)
+            close = self.directions.closeness(samples, labels)
             return close, -close if self._options.contrast else None
         ballot = cast(Ballots, self.ballots).cast(round, samples, labels)
         return ballot.good, ballot.bad

@@ -1,5 +1,6 @@
 """Votes of private samples on synthetic ones, released under Gaussian noise: one histogram a round."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.downstream.stm import FloatArray, IntArray
-from synthgen.privacy.clipping import clipped, unit_sensitivity
+from synthgen.privacy.clipping import UP, clipped, unit_sensitivity
 from synthgen.privacy.electorate import Electorate
 from synthgen.privacy.parties import Records
 from synthgen.privacy.sensitivity import Design, histogram_sensitivity
@@ -18,7 +19,7 @@ from synthgen.records import Sample
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """Noised votes on ``n`` samples, with noise ``sigma``.
+    """Noised votes on ``n`` samples.
 
     ``good`` (n,) is what the design has of closeness, ``bad`` (n,) of distance, None for ``near``; for ``signed`` one
     is the other's negative.
@@ -26,7 +27,6 @@ class Ballot:
 
     good: FloatArray
     bad: FloatArray | None
-    sigma: float
 
 
 class Ballots:
@@ -35,11 +35,9 @@ class Ballots:
     A record has ``votes`` votes near (and far, but for the design ``near``). The series has ``share`` of the budget.
     """
 
-    def __init__(
-        self, vault: Vault, *, votes: int, design: Design, releases: int, share: float = 1.0, name: str = "votes"
-    ) -> None:
+    def __init__(self, vault: Vault, *, votes: int, design: Design, releases: int, share: float = 1.0) -> None:
         self._vault = vault
-        self._votes, self._design, self._name = votes, design, name
+        self._votes, self._design = votes, design
         self._one = histogram_sensitivity(votes, design=design, adjacency="add-remove")
         replaced = histogram_sensitivity(votes, design=design, adjacency="replace-one")
         self.sensitivity = unit_sensitivity(vault.privacy, add=self._one, replace=replaced, signed=design == "signed")
@@ -57,7 +55,7 @@ class Ballots:
         ids = [sample.id for sample in samples]
         values = self._vault.release_vector(
             round,
-            self._name,
+            "votes",
             lambda records: self._by_party(records, self._electorate.facing(records, samples, labels, embeddings)),
             sensitivity=self.sensitivity,
             sigma=self.sigma,
@@ -65,7 +63,7 @@ class Ballots:
         )
         good = values[: len(ids)]
         bad = {"two": values[len(ids) :], "signed": -good, "near": None}[self._design]
-        return Ballot(good, bad, self.sigma)
+        return Ballot(good, bad)
 
     def _by_party(self, records: Records, voting: Voting) -> FloatArray:
         parts = []
@@ -81,7 +79,7 @@ class Shares:
 
     def __init__(self, vault: Vault, *, votes: int, releases: int, share: float) -> None:
         self._vault = vault
-        sensitivity = unit_sensitivity(vault.privacy, add=1.0, replace=2**0.5 * (1 + 1e-12), signed=False)
+        sensitivity = unit_sensitivity(vault.privacy, add=1.0, replace=math.sqrt(2) * UP, signed=False)
         self.sensitivity = sensitivity
         self.sigma = vault.sigma(sensitivity, releases, share)
         self._electorate = Electorate(vault, votes=votes, both=False)

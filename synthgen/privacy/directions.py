@@ -28,13 +28,13 @@ class Directions:
     """
 
     def __init__(self, vault: Vault, *, n_labels: int, share: float = 1.0) -> None:
-        self._vault, self._n_labels, self._share = vault, n_labels, share
+        self._vault, self._n_labels = vault, n_labels
         self._length = (SCALE + math.sqrt(vault.dimensions) / 2) * UP
         length = self._length
         self.sensitivity = unit_sensitivity(vault.privacy, add=length, replace=2 * length, signed=True)
         self.sigma = vault.sigma(self.sensitivity, 1, share)
 
-    def closeness(self, round: int, samples: Sequence[Sample], labels: IntArray) -> FloatArray:
+    def closeness(self, samples: Sequence[Sample], labels: IntArray) -> FloatArray:
         """Return (n,) how close each sample is to the private ones of its label: estimated sums of cosines.
 
         The release is made at the first call and recalled afterwards.

@@ -111,6 +111,10 @@ def _read(path: str, labels: Sequence[str] | None) -> Gold:
 
 
 def _embedded(read: Gold, embedder: "Embedder") -> NDArray[np.float32]:
-    pairs = read.text_pairs
-    texts = read.texts if pairs is None else [f"{text}\n{pair}" for text, pair in zip(read.texts, pairs, strict=True)]
-    return quantised(embedder.encode(texts, alone=True))
+    pairs = read.text_pairs or [None] * len(read.texts)
+    return quantised(embedder.encode([*map(whole_text, read.texts, pairs)], alone=True))
+
+
+def whole_text(text: str, pair: str | None) -> str:
+    """Return what is embedded of a sample, private or synthetic: both texts of a pair, a line each."""
+    return text if pair is None else f"{text}\n{pair}"

@@ -15,7 +15,7 @@ from synthgen.privacy.accounting import gaussian_sigma, selection_epsilon
 from synthgen.privacy.clipping import UP
 from synthgen.privacy.ledger import Ledger, Release, partial_name, write_durably
 from synthgen.privacy.noise import SeededSource, Source, SystemSource, exponential_choice, noised_steps
-from synthgen.privacy.parties import Records
+from synthgen.privacy.parties import Records, whole_text
 from synthgen.privacy.sealed import sealed
 from synthgen.privacy.voting import quantised
 from synthgen.recipe import Privacy
@@ -126,7 +126,7 @@ class Vault:
         """Return quantised embeddings (n, d) of synthetic samples; no text is embedded twice."""
         new = {sample.id: sample for sample in samples if sample.id not in self._rows}
         if new:
-            texts = [s.text if s.text_pair is None else f"{s.text}\n{s.text_pair}" for s in new.values()]
+            texts = [whole_text(sample.text, sample.text_pair) for sample in new.values()]
             self._rows.update(zip(new, quantised(self.embedder.encode(texts)), strict=True))
         return np.stack([self._rows[sample.id] for sample in samples])
 

@@ -192,7 +192,7 @@ def test_a_partys_votes_are_clipped(make_vault: MakeVault, adjacency: str) -> No
 def test_the_sums_are_released_once_and_point_at_the_private_samples(make_vault: MakeVault, tmp_path: Path) -> None:
     made = [*samples(10), Sample("near", "a film that glows", "a", "plm", 0, "r")]
     exact = Directions(make_vault(PARTY, enabled=False, epsilon=math.inf), n_labels=2)
-    close = exact.closeness(0, made, labels(made))
+    close = exact.closeness(made, labels(made))
     embedder = exact._vault.embedder
     rows, private = embedder.encode([one.text for one in made]), embedder.encode([text for text, _ in PARTY])
     cosines = [
@@ -202,9 +202,9 @@ def test_the_sums_are_released_once_and_point_at_the_private_samples(make_vault:
     assert close == pytest.approx(np.array(cosines), abs=2e-3)
     vault = make_vault(PARTY * 500, run=tmp_path / "noised")
     direction = Directions(vault, n_labels=2)
-    noised = direction.closeness(0, made, labels(made))
+    noised = direction.closeness(made, labels(made))
     assert noised / 500 == pytest.approx(close, abs=0.1)
-    more = direction.closeness(1, made[:4], labels(made[:4]))
+    more = direction.closeness(made[:4], labels(made[:4]))
     assert more.shape == (4,)
     assert len(json.loads((tmp_path / "noised" / "ledger.json").read_text())["releases"]) == 1
     with pytest.raises(SynthgenError, match="would spend"):
