@@ -16,7 +16,7 @@ from synthgen.methods.base import Demonstration, Learned, Plan
 from synthgen.methods.quotas import equal_quotas
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.privacy.parties import Records
-from synthgen.privacy.prototypes import cross_label_distance, far_from_others
+from synthgen.privacy.real_filter import cross_label_distance, far_from_others
 from synthgen.privacy.vault import Vault
 from synthgen.recipe import Recipe
 from synthgen.records import Sample

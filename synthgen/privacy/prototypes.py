@@ -1,7 +1,7 @@
-"""Distances from synthetic samples to private ones and to the centres of their labels, and choices made by them."""
+"""Prototypes: synthetic samples chosen by their distances to the centres of the private samples' labels."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from synthgen.privacy.clipping import UP
 from synthgen.privacy.parties import Records
 from synthgen.privacy.sensitivity import Adjacency
 from synthgen.privacy.vault import Vault
-from synthgen.privacy.voting import LIMIT, SCALE
+from synthgen.privacy.voting import LIMIT, SCALE, pieces
 from synthgen.records import Sample
 
 Embeddings = NDArray[np.float32]
@@ -27,8 +27,6 @@ ROUNDING = 1e-9
 GRID = 2.0**-40
 """Scores under Gaussian noise are cut down to multiples of this; it is part of ``ROUNDING``."""
 BLOCK = 2048
-SEEN = 4000
-"""Private samples of which cross-label distances are taken, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ def centre_distances(
             distances[:, label] = math.inf
             continue
         centre = own.sum(axis=0, dtype=np.float64) / divisor
-        for rows in _blocks(len(embeddings)):
+        for rows in pieces(slice(0, len(embeddings)), BLOCK):
             apart = embeddings[rows] - centre
             distances[rows, label] = np.sqrt(np.einsum("ij,ij->i", apart, apart)) / SCALE
     return distances
@@ -251,51 +249,3 @@ def noised_selectivity(sigma: float, candidates: int, spread: float = 1.0) -> fl
     z = np.linspace(-9, 9, 3601)
     density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     return float((density * ndtr(z + spread / sigma) ** (candidates - 1)).sum() * (z[1] - z[0]))
-
-
-def cross_label_distance(records: Records, percentile: float) -> float:
-    """Return a percentile of the distances between private samples of different labels; not private.
-
-    Of large sets a part is taken, evenly spaced in each label. Raises ``UserError`` where there is one label only.
-    """
-    present = np.unique(records.labels)
-    if len(present) < 2:
-        raise UserError("Distances across labels need private samples of at least two labels.")
-    most = max(1, SEEN // len(present))
-    groups = [np.flatnonzero(records.labels == label) for label in present]
-    rows = np.concatenate([rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)] for rows in groups])
-    distances = np.concatenate(
-        [
-            _distances(records.embeddings[mine], records.embeddings[others]).ravel()
-            for label in present[:-1]
-            for mine, others in [(rows[records.labels[rows] == label], rows[records.labels[rows] > label])]
-        ]
-    )
-    return float(np.percentile(distances, percentile))
-
-
-def far_from_others(records: Records, embeddings: Embeddings, labels: IntArray, threshold: float) -> NDArray[np.bool_]:
-    """Return (n,) whether a sample is at least ``threshold`` from every private sample of another label; not private.
-
-    ``embeddings`` (n, d) are quantised, ``labels`` (n,) label ids.
-    """
-    kept = np.ones(len(embeddings), dtype=bool)
-    for label in np.unique(labels):
-        others = records.embeddings[records.labels != label]
-        rows = np.flatnonzero(labels == label)
-        for part in _blocks(len(rows)):
-            for against in _blocks(len(others)):
-                near = _distances(embeddings[rows[part]], others[against]) < threshold
-                kept[rows[part]] &= ~near.any(axis=1)
-    return kept
-
-
-def _distances(one: Embeddings, other: Embeddings) -> FloatArray:
-    """Return all distances (n, m); exact but for the root, as the rows are whole numbers."""
-    products = (one @ other.T).astype(np.float64)
-    squares = [np.einsum("ij,ij->i", rows, rows, dtype=np.float64) for rows in (one, other)]
-    return np.asarray(np.sqrt(squares[0][:, None] + squares[1] - 2 * products) / SCALE)
-
-
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))

@@ -36,7 +36,7 @@ def quantised(embeddings: Embeddings) -> Embeddings:
     Raises ``ValueError`` where a row is too long, as with rows of more than length 1, or not finite.
     """
     whole: Embeddings = np.empty(embeddings.shape, dtype=np.float32)
-    for rows in _pieces(slice(0, len(embeddings)), CHECKED_ROWS):
+    for rows in pieces(slice(0, len(embeddings)), CHECKED_ROWS):
         with np.errstate(over="ignore"):
             np.rint(np.multiply(embeddings[rows], np.float32(SCALE), dtype=np.float32), out=whole[rows])
         _check(whole[rows])
@@ -105,7 +105,7 @@ class Voting:
     def _parts(self, label: int, threads: int) -> Iterator[slice]:
         """Return the blocks of the private rows of a class, which may have none; every thread gets one if it can."""
         group = self._groups.get(label, slice(0, 0))
-        return _pieces(group, max(1, min(self._block[0], -(-(group.stop - group.start) // threads))))
+        return pieces(group, max(1, min(self._block[0], -(-(group.stop - group.start) // threads))))
 
     def _count(self, rows: slice, embeddings: Embeddings, members: IntArray) -> None:
         """Let private rows of one class see its new samples, block by block in the order of position.
@@ -238,7 +238,8 @@ def _groups(ordered: IntArray) -> dict[int, slice]:
     return {int(name): slice(int(a), int(b)) for name, a, b in zip(names, first, ends, strict=True)}
 
 
-def _pieces(whole: slice, size: int) -> Iterator[slice]:
+def pieces(whole: slice, size: int) -> Iterator[slice]:
+    """Yield slices of ``size`` that make up ``whole``, the last one perhaps shorter."""
     return (slice(at, min(at + size, whole.stop)) for at in range(whole.start, whole.stop, size))
 
 
@@ -253,7 +254,7 @@ def _growing(count: int, size: int) -> Iterator[slice]:
 
 def _check_all(whole: Embeddings) -> None:
     """Raise ``ValueError`` where rows are not those of ``quantised``."""
-    for rows in _pieces(slice(0, len(whole)), CHECKED_ROWS):
+    for rows in pieces(slice(0, len(whole)), CHECKED_ROWS):
         _check(whole[rows])
 
 

@@ -19,7 +19,7 @@ from synthgen.methods.rf import RF
 from synthgen.plms.engines import scripted
 from synthgen.plms.engines.scripted import default_script
 from synthgen.privacy.parties import Records
-from synthgen.privacy.prototypes import cross_label_distance, far_from_others
+from synthgen.privacy.real_filter import cross_label_distance, far_from_others
 from synthgen.privacy.vault import Vault
 from synthgen.privacy.voting import SCALE, quantised
 from synthgen.recipe import Recipe, make_recipe
