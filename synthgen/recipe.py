@@ -72,6 +72,9 @@ class Recipe(BaseModel):
     Without a ``task``, ``labels`` and ``about`` make one. ``private`` are the files whose samples vote, one a party;
     ``embedder`` is what compares them with synthetic ones.
 
+    ``pool`` are files of existing generations that stand in for what the PLMs would write zero-shot. ``stm_options``
+    are the STM's own. ``debias`` is the strength of self-debiasing, 0 for none.
+
     ``demos`` demonstrations are picked from ``candidates``. ``attempts`` bounds how often a rejected completion is
     asked for again. ``options`` are the method's own. ``engine``, ``endpoint`` and ``serving`` (by PLM, or ``all``) say
     how the PLMs are run, not what is asked of them.
@@ -90,6 +93,7 @@ class Recipe(BaseModel):
     demos: Annotated[int, Field(ge=1)]
     candidates: Annotated[int, Field(ge=1)]
     stm: str = "tfidf"
+    stm_options: dict[str, Any] = {}
     gold: str | None = None
     seed: int = 0
     engine: Literal["auto", "vllm", "transformers", "server", "scripted"] = "auto"
@@ -97,6 +101,8 @@ class Recipe(BaseModel):
     serving: dict[str, dict[str, Any]] = {}
     temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    debias: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    pool: tuple[str, ...] = ()
     private: tuple[str, ...] = ()
     privacy: Privacy = Privacy()
     embedder: str = "words"

@@ -11,20 +11,23 @@ class Sampling:
     """How a PLM draws its tokens.
 
     ``top_p`` in (0, 1], ``temperature`` > 0, lengths in tokens. A completion ends at the first ``stop`` string, which
-    is not part of its text, or after ``max_tokens``.
+    is not part of its text, or after ``max_tokens``. ``debias`` is the strength (lambda) of self-debiasing against the
+    request's ``counters``, 0 for none.
     """
 
     temperature: float = 1.0
     top_p: float = 0.9
     max_tokens: int = 100
     stop: str = '"'
+    debias: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """One prompt for one PLM with its own seed. ``id`` is unique in a run.
 
-    A ``prompt`` that is a ``Prompt`` may lose demonstrations where it is longer than the PLM's context.
+    A ``prompt`` that is a ``Prompt`` may lose demonstrations where it is longer than the PLM's context. ``counters``
+    are the same prompt for the other labels, where the text is to be debiased against them.
     """
 
     id: str
@@ -34,6 +37,7 @@ class Request:
     prompt: str
     seed: int
     sampling: Sampling = Sampling()
+    counters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """The linear head of the convex STMs: softmax regression, taken to its optimum or, on request, only part of the way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
 
-from synthgen.downstream.softmax import SoftmaxLoss, effective_weights, probabilities
+from synthgen.downstream.softmax import SoftmaxLoss, back, effective_weights, probabilities, scores
 from synthgen.downstream.stm import Features, FloatArray, IntArray
 from synthgen.downstream.watch import watch_epochs
 
@@ -33,6 +34,22 @@ class HeadFit:
     def predict_proba(self, features: Features) -> FloatArray:
         """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
         return probabilities(features, self.parameters)
+
+    def pull(self, features: Features, slopes: FloatArray) -> FloatArray:
+        """Return the gradient (C, d + 1) of a loss with ``slopes`` (n, C) by the logits; L2 is not in it."""
+        return back(features, slopes)
+
+    def push(self, features: Features, direction: FloatArray) -> FloatArray:
+        """Return how the logits (n, C) change along ``direction`` (C, d + 1)."""
+        return scores(features, direction)
+
+    def linear(self) -> "tuple[HeadFit, Callable[[Features], Features]]":
+        """Return this head, and features as they are."""
+        return self, _as_they_are
+
+
+def _as_they_are(features: Features) -> Features:
+    return features
 
 
 def fit_head(

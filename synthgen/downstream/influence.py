@@ -9,13 +9,13 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from synthgen.downstream.head import HeadFit
 from synthgen.downstream.softmax import SoftmaxLoss, back, probabilities, scores
-from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.downstream.stm import Features, Fit, FloatArray, IntArray
 
 ValidationLoss: TypeAlias = Literal["probability", "cross_entropy"]
 
 
 def influence(
-    fit: HeadFit,
+    fit: Fit,
     validation: tuple[Features, IntArray],
     candidates: tuple[Features, IntArray],
     *,
@@ -25,12 +25,15 @@ def influence(
 
     Negative is helpful: ``argsort()`` puts the most helpful first. Koh & Liang 2017, eq. 2: for a candidate z,
     ``dL_val/dw_z = -grad L_val(T)' H^-1 grad CE(z, T)``, here with one solve ``s = H^-1 grad L_val`` for the mean
-    validation loss and the exact Hessian of the training loss. ``fit`` must have converged. ``validation`` and
-    ``candidates`` are (features, label ids) in the space of the fit. See ``validation_gradient`` for ``loss``.
+    validation loss and the exact Hessian of the training loss, both of ``fit.linear()``. ``fit`` must have converged.
+    ``validation`` and ``candidates`` are (features, label ids) in the space of the fit. See ``validation_gradient`` for
+    ``loss``.
     """
-    solved = inverse_hessian_product(fit, validation_gradient(fit.parameters, *validation, loss=loss))
-    features, labels = candidates
-    slopes = probabilities(features, fit.parameters)
+    head, represent = fit.linear()
+    gradient = validation_gradient(head.parameters, represent(validation[0]), validation[1], loss=loss)
+    solved = inverse_hessian_product(head, gradient)
+    features, labels = represent(candidates[0]), candidates[1]
+    slopes = probabilities(features, head.parameters)
     slopes[np.arange(len(labels)), labels] -= 1.0
     result: FloatArray = -(slopes * scores(features, solved)).sum(axis=1)
     return result

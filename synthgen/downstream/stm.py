@@ -1,11 +1,14 @@
 """The seam every small task model passes: fix a common start, turn texts into features, fit, predict."""
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
+
+if TYPE_CHECKING:
+    from synthgen.downstream.head import HeadFit
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -22,6 +25,22 @@ class Fit(Protocol):
 
     def predict_proba(self, features: Features) -> FloatArray:
         """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
+
+    def pull(self, features: Features, slopes: FloatArray) -> Any:
+        """Return the gradient by the parameters of a loss whose slopes by the logits are ``slopes`` (n, C).
+
+        A direction in the space of the parameters, for ``push``. Nothing random (dropout) takes part.
+        """
+
+    def push(self, features: Features, direction: Any) -> FloatArray:
+        """Return how the logits change along ``direction``, ``(n, C)``: a Jacobian-vector product."""
+
+    def linear(self) -> "tuple[HeadFit, Callable[[Features], Features]]":
+        """Return a converged linear head and what turns features into its own.
+
+        A convex STM is its own head. Of a fine-tuned one it is the last layer, refitted on what the layers below make
+        of the training samples: influence is exact for that.
+        """
 
 
 class STM(Protocol):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synthgen.downstream.stm import STM, Fit, FloatArray, IntArray
 from synthgen.errors import UserError
-from synthgen.methods.base import Demonstration, Learned, Plan
+from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
 from synthgen.methods.quotas import batch, turns
 from synthgen.methods.trained import label_ids, started, train, train_on
 from synthgen.methods.variations import Kind, Variations, deal
@@ -125,15 +125,14 @@ class AugPE:
     def plan(self, round: int, demonstrations: Sequence[Demonstration]) -> Plan:
         """Ask zero-shot first; then for variations of the population, which ``demonstrations`` are."""
         labels, first = self._task.labels, self._first
-        zero_shot = {label: [self._task.zero_shot(label)] for label in labels}
         if not round:
-            return Plan({plm: turns(labels, at * first, first) for at, plm in enumerate(self._plms)}, zero_shot)
+            quotas = {plm: turns(labels, at * first, first) for at, plm in enumerate(self._plms)}
+            return zero_shot(self._task, quotas)
         each = batch(self._recipe.samples - first, self._recipe.rounds - 1, round - 1)[1]
         if not demonstrations:
             dealt = deal([label for label in labels for _ in range(self._sizes[label])], self._plms, each)
-            return Plan(
-                {plm: {label: slots.count(label) for label in labels} for plm, slots in dealt.items()}, zero_shot
-            )
+            quotas = {plm: {label: slots.count(label) for label in labels} for plm, slots in dealt.items()}
+            return zero_shot(self._task, quotas)
         members = [chosen.sample for chosen in demonstrations for _ in range(int(chosen.scores["times"]))]
         own: dict[str, dict[str, list[str]]] = {plm: {label: [] for label in labels} for plm in self._plms}
         for plm, slots in deal(members, self._plms, each).items():

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from synthgen.downstream.stm import Fit, FloatArray
 from synthgen.records import Sample
+from synthgen.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +22,28 @@ class Plan:
     """What one round asks for: ``quotas[plm][label]`` samples, with ``prompts[label]`` in turn.
 
     ``shown`` are the texts in those prompts, so that copies of them can be told. ``own`` are the prompts of a PLM that
-    differ from those of the others: ``own[plm][label]``.
+    differ from those of the others: ``own[plm][label]``. With ``zero_shot`` the prompts show nothing, so texts of a pool
+    may stand in for what the PLMs would write. ``contexts`` counts the task's contexts that each PLM first writes, to be
+    asked about in turn; 0 for none.
     """
 
     quotas: Mapping[str, Mapping[str, int]]
     prompts: Mapping[str, Sequence[str]]
     shown: Sequence[str] = ()
     own: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    zero_shot: bool = False
+    contexts: int = 0
+
+
+def zero_shot(task: Task, quotas: Mapping[str, Mapping[str, int]], *, contexts: int = 0) -> Plan:
+    """Ask every PLM for its quota with the task's zero-shot prompts."""
+    return Plan(quotas, {label: [task.zero_shot(label)] for label in task.labels}, zero_shot=True, contexts=contexts)
 
 
 @dataclass(slots=True)
 class Learned:
-    """What a round's STMs say. ``fit`` is trained on the union, ``by_plm`` on each PLM's samples alone.
+    """What a round's STMs say. ``fit`` is trained on the union, ``by_plm`` on each PLM's samples alone, all in the
+    feature space that the STM starts on the texts of the samples so far.
 
     ``dynamics`` are the columns of ``dynamics.parquet``, a value a sample, in the order of the samples. ``scores`` is
     the method's own, for its ``select``.

@@ -8,17 +8,16 @@ listed in docs/methods.md.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthgen.downstream.dynamics import cross_model
-from synthgen.downstream.head import HeadFit
 from synthgen.downstream.influence import influence
 from synthgen.downstream.stm import STM, Features, Fit, FloatArray, IntArray
 from synthgen.downstream.weights import adjust_weights, code_beta, paper_beta
-from synthgen.methods.base import Demonstration, Learned, Plan
+from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
 from synthgen.methods.quotas import equal_quotas
 from synthgen.methods.trained import dynamics_of, rows_by_plm, started
 from synthgen.recipe import Recipe
@@ -75,7 +74,7 @@ class FuseGen:
         quotas = equal_quotas(self._plms, labels, samples=recipe.samples, rounds=recipe.rounds, round=round)
         shown = [demonstration.sample.text for demonstration in demonstrations]
         if not shown:
-            return Plan(quotas, {label: [self._task.zero_shot(label)] for label in labels})
+            return zero_shot(self._task, quotas)
         return Plan(quotas, {label: [self._task.few_shot(label, shown)] for label in labels}, shown)
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
@@ -114,7 +113,7 @@ class FuseGen:
             candidates = draw.choice(scores.train, size=count, replace=False)
         if how in {"influence-cartography", "influence"}:
             harm = influence(
-                cast(HeadFit, learned.fit),
+                learned.fit,
                 validation=(scores.features[scores.validation], scores.labels[scores.validation]),
                 candidates=(scores.features[candidates], scores.labels[candidates]),
             )

@@ -113,7 +113,7 @@ class PCEvolve:
             parents = [one.sample for one in demonstrations if one.sample.label == label]
             most = max(1, *(quota[label] for quota in quotas.values()))
             prompts[label] = self._prompts(round, label, parents, most)
-        return Plan(quotas, prompts, shown)
+        return Plan(quotas, prompts, shown, zero_shot=not shown)
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
         """Train one STM per PLM on all it wrote, and one on what would be released; none chooses anything."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthgen.downstream.stm import STM, Fit, FloatArray
 from synthgen.errors import SynthgenError, UserError
-from synthgen.methods.base import Demonstration, Learned, Plan
+from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
 from synthgen.methods.quotas import equal_quotas
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.privacy.parties import Records
@@ -57,7 +57,7 @@ class RF:
         """Ask every PLM zero-shot for the same number of every label, in every round."""
         recipe, labels = self._recipe, self._task.labels
         quotas = equal_quotas(self._plms, labels, samples=recipe.samples, rounds=recipe.rounds, round=round)
-        return Plan(quotas, {label: [self._task.zero_shot(label)] for label in labels})
+        return zero_shot(self._task, quotas)
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
         """Train one STM per PLM and one on all, before the filter."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthgen.downstream.stm import STM, Fit, FloatArray, IntArray
 from synthgen.errors import UserError
-from synthgen.methods.base import Demonstration, Learned, Plan
+from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
 from synthgen.methods.quotas import allocate, batch, equal_quotas, turns
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.privacy.ballots import Ballots, Shares
@@ -91,7 +91,7 @@ class Wasp:
         recipe, labels = self._recipe, self._task.labels
         if not demonstrations:
             quotas = equal_quotas(self._plms, labels, samples=recipe.samples, rounds=recipe.rounds, round=round)
-            return Plan(quotas, {label: [self._task.zero_shot(label)] for label in labels})
+            return zero_shot(self._task, quotas)
         total = len(self._plms) * batch(recipe.samples, recipe.rounds, round)[1]
         counts = allocate(total, self._weights)
         quotas = {plm: turns(labels, offset + self._written[plm], counts[plm]) for offset, plm in enumerate(self._plms)}

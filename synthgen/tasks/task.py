@@ -44,6 +44,25 @@ class Prompts(_Part):
         return self
 
 
+class Contexts(_Part):
+    """What a PLM first writes, such as titles of films, for the texts to be about (ZeroGen).
+
+    ``prompt`` ends in an open quote. ``zero_shot`` has the slots ``{label}`` and ``{context}``. ``max_tokens`` bounds a
+    context.
+    """
+
+    prompt: str
+    zero_shot: str
+    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 10
+
+    @model_validator(mode="after")
+    def _slots(self) -> "Contexts":
+        for slot in ("{label}", "{context}"):
+            if slot not in self.zero_shot:
+                raise ValueError(f"the contexts' prompt 'zero_shot' has no {slot} slot")
+        return self
+
+
 class TaskSampling(_Part):
     """Lengths that suit the task, in tokens."""
 
@@ -80,6 +99,7 @@ class Task(_Part):
     sampling: TaskSampling = TaskSampling()
     curate: CurateRules = CurateRules()
     gold: GoldSource | None = None
+    contexts: Contexts | None = None
 
     @model_validator(mode="after")
     def _labels(self) -> "Task":
@@ -101,6 +121,12 @@ class Task(_Part):
     def zero_shot(self, label: str) -> str:
         """Return the prompt without demonstrations."""
         return self._fill(self.prompts.zero_shot, label)
+
+    def about_context(self, label: str, context: str) -> str:
+        """Return the zero-shot prompt for a text about ``context``. The task must have contexts."""
+        if self.contexts is None:
+            raise ValueError(f"task {self.name} has no contexts")
+        return self._fill(self.contexts.zero_shot, label).replace("{context}", _one_line(context))
 
     def few_shot(self, label: str, demonstrations: Sequence[str]) -> Prompt:
         """Return the prompt that shows ``demonstrations`` first, unlabelled, and asks for ``label`` last."""
