@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -45,19 +44,16 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
     from synthgen.assemble import assemble, describe
     from synthgen.events import ignore
     from synthgen.evolve import evolve
-    from synthgen.methods import make_method
     from synthgen.recipe import make_recipe
     from synthgen.runs.folder import prepare_run
+    from synthgen.shelf import Shelf
 
     torch.set_num_threads(1)
-    shared = None
+    shelf = Shelf()
     for name in names:
         settings = {"method": "fusegen", "task": "imdb", "profile": "pocket", "seed": seed, "gold": given.gold}
         recipe = make_recipe({**settings, **arms(given.total)[name]})
-        parts = assemble(recipe)
-        shared = shared or parts
-        method = make_method(recipe, parts.task, [plm.name for plm in parts.arrangement.plms], shared.stm)
-        parts = replace(parts, stm=shared.stm, gold=shared.gold, method=method)
+        parts = assemble(recipe, shelf=shelf)
         folder = Path(tempfile.mkdtemp(prefix="arm-"))
         with prepare_run(recipe, describe(recipe, parts), out=folder, resume="never") as run:
             metrics = evolve(recipe, parts, run, ignore)

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -112,12 +111,13 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
     from synthgen.evolve import evolve
     from synthgen.recipe import make_recipe
     from synthgen.runs.folder import prepare_run
+    from synthgen.shelf import Shelf
 
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="arms-"))
     task, gold, train, label_names = restricted(given, folder)
     private = draw_private(train, label_names, given.private, seed, folder, given.parties, given.dirichlet)
-    shared = None
+    shelf = Shelf()
     for name in names:
         settings = dict(arms()[name])
         settings |= {"task": task, "profile": "pocket", "seed": seed, "plms": PLMS, "samples": given.total // 6}
@@ -127,10 +127,7 @@ def run_seed(seed: int, names: list[str], given: argparse.Namespace) -> None:
             settings["private"] = private
             settings["privacy"] = {"epsilon": epsilon, "enabled": epsilon != float("inf")}
         recipe = make_recipe(settings)
-        parts = assemble(recipe)
-        shared = shared or parts
-        parts.method._stm = shared.stm  # type: ignore[attr-defined]
-        parts = replace(parts, stm=shared.stm, gold=shared.gold)
+        parts = assemble(recipe, shelf=shelf)
         with prepare_run(recipe, describe(recipe, parts), out=folder / "run", resume="never") as run:
             metrics = evolve(recipe, parts, run, ignore)
         row = {"arm": name, "seed": seed, "task": given.task, "total": given.total, "private": given.private, **metrics}

@@ -11,8 +11,9 @@ from synthgen.runs.read import Run, load_run
 
 if TYPE_CHECKING:
     from synthgen.runs.folder import Resume, RunFolder
+    from synthgen.shelf import Shelf
 
-__all__ = ["compare", "execute", "fusegen", "load_run", "wasp"]
+__all__ = ["compare", "execute", "fusegen", "load_run", "progen", "sungen", "wasp", "zerogen"]
 
 SECONDS_BETWEEN_LINES = 10
 """How often a run's log is told of progress within a stage."""
@@ -30,6 +31,21 @@ def fusegen(
     """Run FuseGen; ``settings`` are any other settings of a recipe. Raises ``UserError`` where one of them is wrong."""
     recipe = make_recipe({"method": "fusegen", "task": task, "plms": tuple(plms), **settings})
     return execute(recipe, out=out, resume=resume, observe=observe)
+
+
+def zerogen(task: str, plms: Sequence[str], **given: Any) -> Run:
+    """Run ZeroGen; takes what ``fusegen`` takes."""
+    return fusegen(task, plms, **{"method": "zerogen", **given})
+
+
+def progen(task: str, plms: Sequence[str], **given: Any) -> Run:
+    """Run ProGen; takes what ``fusegen`` takes."""
+    return fusegen(task, plms, **{"method": "progen", **given})
+
+
+def sungen(task: str, plms: Sequence[str], **given: Any) -> Run:
+    """Run SunGen; takes what ``fusegen`` takes."""
+    return fusegen(task, plms, **{"method": "sungen", **given})
 
 
 def wasp(
@@ -56,9 +72,16 @@ def wasp(
 
 
 def execute(
-    recipe: Recipe, *, out: Path | str | None = None, resume: "Resume" = "never", observe: Observer = ignore
+    recipe: Recipe,
+    *,
+    out: Path | str | None = None,
+    resume: "Resume" = "never",
+    observe: Observer = ignore,
+    shelf: "Shelf | None" = None,
 ) -> Run:
     """Run any recipe into a folder and return the finished run.
+
+    Runs that follow each other may share a ``shelf``: see ``synthgen.shelf``.
 
     ``out`` and ``resume`` are those of ``runs.folder.prepare_run``. Raises ``UserError`` before anything is written
     where the recipe or the folder is wrong, ``SynthgenError`` where the run cannot go on.
@@ -68,10 +91,10 @@ def execute(
     from synthgen.report.write import write_report
     from synthgen.runs.folder import prepare_run
 
-    parts = assemble(recipe)
+    parts = assemble(recipe, shelf=shelf)
     run = prepare_run(recipe, describe(recipe, parts), out=Path(out) if out else None, resume=resume)
     if parts.gold:
-        observe(Note(f"Accuracy is measured on {parts.gold.source} ({len(parts.gold.texts)} texts)."))
+        observe(Note(f"Accuracy is measured on {parts.gold.source} ({len(parts.gold)} texts), after the last choice."))
     for note in (*parts.arrangement.notes, *parts.notes):
         observe(Note(note))
     with run:
@@ -97,8 +120,7 @@ def _logged(run: "RunFolder", observe: Observer) -> Observer:
 
 
 def compare(runs: Sequence[Run | Path | str]) -> list[dict[str, Any]]:
-    """Return one row a run: method, PLMs, samples, accuracy, tokens, seconds."""
-    from synthgen.report.comparison import comparison_rows
+    """Return one row a run, or a run of a folder that holds some: method, PLMs, samples, accuracy, tokens, seconds."""
+    from synthgen.report.arms import rows_of_runs
 
-    loaded = [run if isinstance(run, Run) else load_run(run) for run in runs]
-    return comparison_rows([(run.name, run.recipe.model_dump(mode="json"), run.metrics) for run in loaded])
+    return rows_of_runs([run.path if isinstance(run, Run) else Path(run) for run in runs])

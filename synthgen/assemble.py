@@ -1,19 +1,22 @@
 """From a recipe's names to the parts they stand for; every mistake is found here, before anything is written."""
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgen.downstream.registry import make_stm
 from synthgen.errors import UserError
-from synthgen.evolve import Parts
 from synthgen.methods import find_method, make_method
+from synthgen.parts import Parts
 from synthgen.plms.arrange import Arrangement, arrange
+from synthgen.plms.catalog import PLM, POOL
 from synthgen.plms.hardware import gpus
 from synthgen.plms.resolve import resolve_plms
+from synthgen.pool import Pool, read_pool
 from synthgen.recipe import Recipe
-from synthgen.tasks.gold import load_gold
+from synthgen.shelf import Shelf
+from synthgen.tasks.gold import Sealed
 from synthgen.tasks.registry import the_task
 from synthgen.tasks.task import Task
 
@@ -21,19 +24,53 @@ if TYPE_CHECKING:
     from synthgen.privacy.vault import Vault
 
 
-def assemble(recipe: Recipe, *, look: bool = True) -> Parts:
+def assemble(recipe: Recipe, *, look: bool = True, shelf: Shelf | None = None) -> Parts:
     """Resolve task, PLMs, STM, method and gold. Raises ``UserError`` for whatever is wrong with one of them.
 
-    With ``look`` false no server and no Hub is asked about the PLMs. Raises ``SynthgenError`` where a server does not
+    With ``look`` false no server and no Hub is asked about the PLMs. What is heavy and the same for several runs is
+    taken from the ``shelf``. Raises ``SynthgenError`` where a server does not
     answer.
     """
+    shelf = shelf or Shelf()
     task = the_task(recipe.task, recipe.labels, recipe.about)
     plms = resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving)
-    stm = make_stm(recipe.stm, seed=recipe.seed)
+    pool = _pool(recipe, task, plms)
+    stm = shelf.stm(recipe)
     vault, notes = open_vault(recipe, task)
     method = make_method(recipe, task, [plm.name for plm in plms], stm, vault)
-    gold = load_gold(task, recipe.gold, pocket=recipe.profile == "pocket")
-    return Parts(task, arrange(plms, recipe.engine, look=look), stm, method, gold, vault, notes)
+    gold = shelf.gold(recipe, task)
+    arrangement = arrange(plms, recipe.engine, look=look)
+    notes = (*notes, *_not_debiased(recipe, arrangement))
+    return Parts(task, arrangement, stm, method, Sealed(gold) if gold else None, vault, notes, pool)
+
+
+def _pool(recipe: Recipe, task: Task, plms: Sequence[PLM]) -> Pool | None:
+    """Read the pool. Raises ``UserError`` where it is wrong, has nothing of these PLMs, or one cannot go on writing."""
+    silent = [plm.name for plm in plms if plm.size == POOL]
+    pool = read_pool(recipe.pool, task.labels) if recipe.pool else None
+    wrote = pool.plms if pool else ()
+    if unknown := [name for name in silent if name not in wrote]:
+        where = f"the pool's PLMs are {', '.join(wrote)}" if wrote else "give --pool FILE"
+        raise UserError(f"There is no text of {', '.join(unknown)} in a pool: {where}.")
+    if pool and not {plm.name for plm in plms} & set(wrote):
+        raise UserError(f"The pool has texts of {', '.join(wrote)} and of none of the PLMs; name them in --plms.")
+    if silent and recipe.rounds and find_method(recipe.method).feedback:
+        raise UserError(
+            f"{', '.join(silent)} can be read from the pool but cannot write behind {recipe.method}'s feedback; "
+            f"take --rounds 0, or say what writes on: --plms {silent[0]}=MODEL."
+        )
+    return pool
+
+
+def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
+    if not recipe.debias:
+        return []
+    able = {"transformers", "scripted", POOL}
+    names = [plm.name for plm in arrangement.plms if arrangement.chosen[plm.name].engine not in able]
+    said = (
+        f"{', '.join(names)} cannot be debiased: of the engines only transformers shows the next token's probabilities."
+    )
+    return [said] if names else []
 
 
 def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, ...]]:
@@ -73,6 +110,7 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
         "device": _device(recipe.engine),
         "versions": _versions(),
         **({"privacy": _promised(parts.vault)} if parts.vault else {}),
+        **({"pool": {"files": parts.pool.source, "sha256": parts.pool.digest}} if parts.pool else {}),
     }
 
 

@@ -13,32 +13,50 @@ if TYPE_CHECKING:
 
 
 def evaluate_dataset(
-    path: Path, task_name: str, *, gold: str | None = None, stm: str = "tfidf", seed: int = 0
+    path: Path,
+    task_name: str,
+    *,
+    gold: str | None = None,
+    stm: str = "tfidf",
+    reference: Path | None = None,
+    embedder: str = "words",
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Train ``stm`` on the dataset (with its weights, where it has some) and score it on gold.
+    """Train ``stm`` on the dataset (with its weights, where it has some), score it on gold, and look at its quality.
 
-    Returns ``accuracy`` (0 to 1), ``stm``, ``samples`` and ``gold``. Raises ``UserError`` for what cannot be read.
+    Returns ``accuracy`` and ``macro_f1`` (0 to 1), ``stm``, ``samples``, ``gold``, and ``quality`` as ``measure`` does,
+    with the Fréchet distance to ``reference`` where there is one. Raises ``UserError`` for what cannot be read.
     """
     from synthgen.downstream.registry import make_stm
-    from synthgen.evaluate import accuracies
+    from synthgen.embedders.registry import make_embedder
+    from synthgen.evaluate import scores
+    from synthgen.quality.frechet import read_reference
+    from synthgen.quality.measure import measure
     from synthgen.tasks.gold import load_gold
     from synthgen.tasks.registry import load_task
 
     task = load_task(task_name)
     rows = read_dataset(path, task)
     model = make_stm(stm, seed=seed)
+    other = read_reference(reference, task.labels) if reference else None
+    nearness = make_embedder(embedder) if other else None
     held = load_gold(task, gold, pocket=True)
     if held is None:
         raise UserError("There is nothing to evaluate on: give --gold FILE.")
     features = model.start(rows["text"])
     labels = np.array([task.label_id(label) for label in rows["label"]])
     fit = model.fit(features, labels, np.array(rows["weight"]), n_labels=len(task.labels))
-    accuracy = accuracies([fit], stm=model, task=task, gold=held)[0]
+    (scored,) = scores([fit], stm=model, task=task, gold=held)
+    quality = measure(
+        rows["text"], rows["label"], label_names=task.labels, plms=rows["plm"], stm=model, embedder=nearness,
+        reference=other, seed=seed,
+    )  # fmt: skip
     return {
-        "accuracy": accuracy,
+        **scored,
         "stm": stm,
         "samples": len(rows["text"]),
         "gold": {"source": held.source, "size": len(held.texts)},
+        "quality": quality,
     }
 
 
@@ -71,27 +89,54 @@ def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
     """Return the columns text, label (names), weight, plm and id.
 
     ``path`` is a run, a folder with Parquet, or a Parquet or JSONL file. Label ids follow the file's ClassLabel, else
-    the task. Raises ``UserError`` for what is not a labelled dataset.
+    the task. A column that is not there is filled: weights of 1, one PLM called "dataset", row numbers as ids. Raises
+    ``UserError`` for what is not a labelled dataset.
     """
     file = _file(path)
-    if file.suffix == ".parquet":
-        columns = _from_parquet(file, task)
-    else:
-        from synthgen.tasks.gold import read_labelled
-
-        read = read_labelled(file, task.labels if task else None, what="dataset")
-        columns = {"text": list(read.texts), "label": list(read.labels)}
+    columns = _from_parquet(file, task) if file.suffix == ".parquet" else _from_jsonl(file, task)
     count = len(columns["text"])
     if len(set(columns["label"])) < 2:
         raise UserError(f"{path} has fewer than two labels; there is nothing to learn from it.")
     if task and (unknown := sorted(set(columns["label"]) - set(task.labels))):
         raise UserError(f"{path} has labels that task {task.name} does not have: {', '.join(unknown[:5])}.")
+    if not any(columns.get("weight", [1.0])):
+        raise UserError(f"{path} gives every text the weight 0; there is nothing to learn from it.")
     defaults: dict[str, list[Any]] = {
         "weight": [1.0] * count,
         "plm": ["dataset"] * count,
         "id": [str(row) for row in range(count)],
     }
     return {**defaults, **columns}
+
+
+def _from_jsonl(file: Path, task: Task | None) -> dict[str, list[Any]]:
+    from synthgen.tasks.labelled import label_names, label_of, rows_of, text_of
+
+    labels = task.labels if task else None
+    name_of = label_names(labels)
+    columns: dict[str, list[Any]] = {"text": [], "label": []}
+    for number, row in rows_of(file, "dataset"):
+        where = f"Line {number} of dataset file {file.name}"
+        if not columns["text"]:
+            columns |= {name: [] for name in ("weight", "plm", "id") if name in row}
+        for name in ("weight", "plm", "id"):
+            if (name in row) != (name in columns):
+                raise UserError(f"{where} and the first differ in having a {name}; give one on every line or on none.")
+        columns["text"].append(text_of(row, "text", where))
+        columns["label"].append(label_of(row.get("label"), name_of, labels, where))
+        if "weight" in row:
+            columns["weight"].append(_weight(row["weight"], where))
+        if "plm" in row:
+            columns["plm"].append(text_of(row, "plm", where))
+        if "id" in row:
+            columns["id"].append(str(row["id"]))
+    return columns
+
+
+def _weight(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise UserError(f"{where} has a weight that is not a number of 0 or more.")
+    return float(value)
 
 
 def _file(path: Path) -> Path:

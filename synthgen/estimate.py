@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from synthgen.plms.arrange import Arrangement
-from synthgen.plms.catalog import PLM
+from synthgen.plms.catalog import PLM, POOL
 from synthgen.plms.hardware import GPU
 
 TFLOPS = {
@@ -42,7 +42,7 @@ READ = 1e9
 
 def seconds_to_write(plm: PLM, engine: str, tokens: int, gpus: tuple[GPU, ...]) -> float | None:
     """Estimate the seconds in which ``plm`` writes ``tokens``; None where there is nothing to go by."""
-    if engine == "scripted":
+    if engine in {"scripted", POOL}:
         return 0.0
     if engine == "server":
         return None
@@ -86,7 +86,7 @@ def memory_of(arrangement: Arrangement) -> str:
         parts = []
         for name, slot in group.slots.items():
             engine = arrangement.chosen[name].engine
-            if engine in {"server", "scripted"}:
+            if engine in {"server", "scripted", POOL}:
                 parts.append(f"{name} ({engine})")
                 continue
             where = f" on GPU {'+'.join(map(str, slot.gpus))}" if slot.gpus else ""

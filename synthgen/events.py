@@ -64,11 +64,10 @@ class StageStarted:
 
 @dataclass(frozen=True, slots=True)
 class RoundEnded:
-    """Round ``round`` is done; ``accuracy`` on gold of the STM trained so far, None without gold."""
+    """Round ``round`` is done; there are ``samples`` samples so far."""
 
     round: int
     samples: int
-    accuracy: float | None
 
 
 Event: TypeAlias = Note | RunOpened | RoundStarted | Loading | Generated | StageStarted | RoundEnded

@@ -97,6 +97,7 @@ def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: in
             asked[label] += 1
             own = derive_seed(seed, order.round, order.plm, label, serial)
             prompt = prompts[serial % len(prompts)]
+            sampling = _sampling(order.sampling, prompt)
             requests.append(
                 Request(
                     id=f"{order.round:02d}-{order.plm}-{label}-{serial:05d}",
@@ -105,15 +106,23 @@ def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: in
                     label=label,
                     prompt=prompt,
                     seed=own,
-                    sampling=_sampling(order.sampling, prompt),
+                    sampling=sampling,
+                    counters=_counters(order.prompts, label, serial) if sampling.debias else (),
                 )
             )
     return requests
 
 
 def _sampling(sampling: Sampling, prompt: str) -> Sampling:
-    tokens = prompt.tokens if isinstance(prompt, Prompt) else None
-    return sampling if tokens is None else replace(sampling, max_tokens=tokens)
+    """Fit the sampling to the prompt: a variation may have its own length, and has no counterpart to debias against."""
+    if not isinstance(prompt, Prompt) or (prompt.tokens is None and prompt.parent is None):
+        return sampling
+    tokens = sampling.max_tokens if prompt.tokens is None else prompt.tokens
+    return replace(sampling, max_tokens=tokens, debias=0.0 if prompt.parent else sampling.debias)
+
+
+def _counters(prompts: Mapping[str, Sequence[str]], label: str, serial: int) -> tuple[str, ...]:
+    return tuple(others[serial % len(others)] for other, others in prompts.items() if other != label and others)
 
 
 def _answers(

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any, cast
 
 from synthgen.assemble import open_vault
-from synthgen.downstream.registry import make_stm
+from synthgen.downstream.registry import check_stm
+from synthgen.downstream.stm import STM
 from synthgen.errors import UserError
 from synthgen.estimate import memory_of, time_of
 from synthgen.methods import make_method
@@ -31,9 +32,10 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     """
     task = the_task(recipe.task, recipe.labels, recipe.about)
     plms = _with_folders(resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving))
-    stm = make_stm(recipe.stm, seed=recipe.seed)
+    check_stm(recipe.stm, recipe.stm_options)
     vault, notes = open_vault(recipe, task)
-    method = make_method(recipe, task, [plm.name for plm in plms], stm, vault)
+    # A plan trains nothing, and a fine-tuned encoder may have to be downloaded first.
+    method = make_method(recipe, task, [plm.name for plm in plms], cast(STM, None), vault)
     quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})

@@ -32,7 +32,7 @@ PROFILES: dict[Profile, dict[str, Any]] = {
         "rounds": 4,
         "demos": 8,
         "candidates": 40,
-        "stm": "tfidf",
+        "stm": "encoder:google-bert/bert-base-uncased",
         "embedder": "sentence-transformers/all-MiniLM-L6-v2",
     },
 }
@@ -163,6 +163,11 @@ def make_recipe(settings: dict[str, Any]) -> Recipe:
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe file. Raises ``UserError`` where it is missing or wrong."""
+    return make_recipe(read_settings(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a file of settings. Raises ``UserError`` where it is missing or is not YAML of that kind."""
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -173,7 +178,7 @@ def read_recipe(path: Path) -> Recipe:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path} is not a recipe: it must be settings, one a line, such as `task: imdb`.")
-    return make_recipe({str(key): value for key, value in loaded.items()})
+    return {str(key): value for key, value in loaded.items()}
 
 
 def _explain(error: ValidationError) -> str:

@@ -20,28 +20,27 @@ def write_round(
     curator: Curator,
     room: EngineRoom,
     observe: Observer,
-) -> list[Harvest]:
-    """Fill all orders and return what came of each, in their order.
+) -> dict[str, Harvest]:
+    """Fill all orders and return what came of each.
 
     PLMs that are up together write at the same time; their texts are judged PLM after PLM, as if they had written one
     after the other, so the outcome is the same however they are placed.
     """
-    results = []
-    for plms in room.turns():
+    results = {}
+    for turn in room.turns():
+        plms = [name for name in turn if name in orders]
         if ahead := [orders[name] for name in room.parallel(plms)]:
             _ask_ahead(ahead, seed, room, observe)
         for name in plms:
             order, journal = orders[name]
-            results.append(
-                harvest(
-                    order,
-                    seed=seed,
-                    attempts=attempts,
-                    curator=curator,
-                    journal=journal,
-                    open_engine=partial(room.engine, name),
-                    observe=observe,
-                )
+            results[name] = harvest(
+                order,
+                seed=seed,
+                attempts=attempts,
+                curator=curator,
+                journal=journal,
+                open_engine=partial(room.engine, name),
+                observe=observe,
             )
     return results
 

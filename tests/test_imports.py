@@ -13,13 +13,17 @@ ROWS = [
     {"errors", "records", "prompt", "seeds", "text", "events"},
     {"recipe", "tasks"},
     {"plms", "downstream", "curate", "embedders", "privacy"},
+    {"quality"},
     {"methods", "evaluate", "testing", "estimate"},
     {"runs", "datasets"},
     {"report", "generate"},
-    {"round"},
+    {"round", "pool", "contexts"},
+    {"parts"},
+    {"gather", "outcome", "shelf"},
     {"evolve"},
     {"assemble"},
     {"plan", "api"},
+    {"study"},
     {"cli", "__main__"},
 ]
 LEVEL = {room: level for level, row in enumerate(ROWS) for room in row}

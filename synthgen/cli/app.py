@@ -7,8 +7,9 @@ import typer
 from synthgen import __version__
 from synthgen.cli.doctor import doctor
 from synthgen.cli.know import plms, tasks
-from synthgen.cli.look import cartography, compare, evaluate, samples
+from synthgen.cli.look import cartography, compare, evaluate
 from synthgen.cli.methods import add_methods, plan_recipe, run_recipe
+from synthgen.cli.samples import samples
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -1,4 +1,4 @@
-"""``evaluate``, ``cartography``, ``samples``, ``compare``: look at what runs and datasets are worth."""
+"""``evaluate``, ``cartography``, ``compare``: look at what runs and datasets are worth."""
 
 import json
 import sys
@@ -11,30 +11,31 @@ from rich.console import Console
 from synthgen.cli import options as o
 
 Where = Annotated[Path, typer.Argument(help="A run folder, or a dataset: Parquet, JSONL or a folder with Parquet.")]
-RunFolder = Annotated[Path, typer.Argument(help="A run folder.")]
 
 
 def evaluate(
     dataset: Where,
     task: o.Task,
     gold: o.Gold = None,
-    stm: Annotated[str, typer.Option(help="Small task model: tfidf, or embedding:MODEL.")] = "tfidf",
+    stm: Annotated[str, typer.Option(help="Small task model: tfidf, embedding:MODEL or encoder:MODEL.")] = "tfidf",
+    reference: Annotated[
+        Path | None, typer.Option(help="JSONL with text, and perhaps label: how far are the dataset's texts from it?")
+    ] = None,
+    embedder: Annotated[
+        str, typer.Option(help="What compares them: words, or a sentence-transformers model.")
+    ] = "words",
     seed: o.Seed = 0,
     json_: o.Json = False,
 ) -> None:
-    """Train a small task model on any dataset and score it on gold data."""
+    """Train a small task model on any dataset, score it on gold data, and measure the dataset's quality."""
     from synthgen.datasets import evaluate_dataset
+    from synthgen.report.quality_table import evaluation_table
 
-    scored = evaluate_dataset(dataset, task, gold=gold, stm=stm, seed=seed)
+    scored = evaluate_dataset(dataset, task, gold=gold, stm=stm, reference=reference, embedder=embedder, seed=seed)
     if json_:
         sys.stdout.write(json.dumps(scored) + "\n")
-        return
-    of = scored["gold"]
-    Console().print(
-        f"accuracy [bold]{scored['accuracy']:.4f}[/] of {scored['stm']} trained on {scored['samples']} samples, "
-        f"on {of['source']} ({of['size']} texts)",
-        highlight=False,
-    )
+    else:
+        Console().print(evaluation_table(scored))
 
 
 def cartography(
@@ -59,43 +60,35 @@ def cartography(
     Console().print(str(target), soft_wrap=True, highlight=False)
 
 
-def samples(
-    run: RunFolder,
-    count: Annotated[int, typer.Option(min=1, help="Samples to show at each end.")] = 3,
-    json_: o.Json = False,
-) -> None:
-    """Show the best and the worst samples of each PLM and label."""
-    from synthgen.report.ranking import best_and_worst
-    from synthgen.report.summary import samples_table
-    from synthgen.runs.read import load_run
-
-    loaded = load_run(run)
-    groups = best_and_worst(loaded.samples(), loaded.dynamics(), count)
-    if json_:
-        sys.stdout.write(json.dumps(groups) + "\n")
-    else:
-        Console().print(samples_table(groups))
-
-
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs, such as a study's.")],
     out: Annotated[Path | None, typer.Option(help="Picture to write; default: comparison.png here.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Setting or method that the others are compared with; default: the first.")
+    ] = None,
     json_: o.Json = False,
 ) -> None:
-    """Compare runs: a table, a picture; runs that differ only in their seed are averaged."""
-    from synthgen import api
-    from synthgen.report.comparison import aggregate_rows
+    """Compare runs: a table, a picture; runs that differ only in their seed are averaged, and paired by it."""
+    from synthgen.report.arms import rows_of_runs
+    from synthgen.report.comparison import FAIRNESS, aggregate_rows, difference_note
     from synthgen.report.comparison_plot import plot_comparison
+    from synthgen.report.quality_table import quality_table
     from synthgen.report.summary import comparison_table
 
-    rows = api.compare(runs)
-    groups = aggregate_rows(rows)
-    if json_:
-        sys.stdout.write(json.dumps({"runs": rows, "settings": groups}) + "\n")
-        return
+    rows = rows_of_runs(runs)
+    groups = aggregate_rows(rows, baseline=baseline)
     target = out or Path("comparison.png")
-    shown = groups if len(groups) < len(rows) else rows
-    plot_comparison(shown, target)
+    if out or not json_:
+        plot_comparison(groups, target)
+    if json_:
+        sys.stdout.write(json.dumps({"runs": rows, "settings": groups, "note": FAIRNESS}) + "\n")
+        return
     console = Console()
-    console.print(comparison_table(shown))
+    console.print(comparison_table(groups))
+    if measured := [(row["name"], row["quality"]) for row in groups if row["quality"]]:
+        console.print("", quality_table(measured), sep="\n")
+    console.print()
+    for sentence in (difference_note(groups), FAIRNESS):
+        if sentence:
+            console.print(sentence, highlight=False, markup=False)
     console.print(str(target), soft_wrap=True, highlight=False)

@@ -9,6 +9,7 @@ import typer
 
 from synthgen.cli import options as o
 from synthgen.cli.options import Settled, changed, settle
+from synthgen.errors import UserError
 from synthgen.methods import METHODS
 from synthgen.recipe import read_recipe
 
@@ -25,6 +26,7 @@ def _common(
     labels: o.Labels = None,
     about: o.About = None,
     plms: o.Plms = None,
+    pool: o.Pool = None,
     profile: o.Profile = "auto",
     samples: o.Samples = None,
     rounds: o.Rounds = None,
@@ -83,8 +85,18 @@ def run_recipe(
 ) -> None:
     """Run any recipe: the complete setting in a file, such as the recipe.yaml of an earlier run.
 
-    A resume may change how the PLMs are run: their addresses, the engine, --set serving.….
+    A resume may change how the PLMs are run: their addresses, the engine, --set serving.…. A recipe with several arms
+    (recipes/compare-….yaml) is run arm by arm and seed by seed, and compared.
     """
+    from synthgen.study import is_study
+
+    if is_study(recipe):
+        from synthgen.cli.study import run_and_compare
+
+        if plms or engine or endpoint or set_:
+            raise UserError("A study says everything in its file; write settings there, under `settings:` or an arm.")
+        run_and_compare(recipe, out, resume, as_json=json)
+        return
     given = {"engine": engine, "endpoint": tuple(endpoint) if endpoint else None}
     _execute(Settled(changed(read_recipe(recipe), plms, set_, given)), out, resume, json)
 

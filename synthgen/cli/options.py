@@ -22,6 +22,12 @@ Plms = Annotated[
     str | None,
     typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders, name=URL, MODEL@URL."),
 ]
+Pool = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="JSONL with text, label, plm: generations that stand in for what the PLMs would write zero-shot."
+    ),
+]
 Endpoint = Annotated[
     list[str] | None,
     typer.Option(help="Address of an OpenAI-compatible server that has the PLMs; repeat it to share the load."),
@@ -31,7 +37,7 @@ Samples = Annotated[int | None, typer.Option(help="Samples per PLM, over all rou
 Rounds = Annotated[int | None, typer.Option(help="Rounds of feedback after the first, zero-shot one.")]
 Demos = Annotated[int | None, typer.Option(help="Demonstrations in a prompt.")]
 Candidates = Annotated[int | None, typer.Option(help="Samples the demonstrations are picked from.")]
-Stm = Annotated[str | None, typer.Option(help="Small task model: tfidf, or embedding:MODEL.")]
+Stm = Annotated[str | None, typer.Option(help="Small task model: tfidf, embedding:MODEL or encoder:MODEL.")]
 Gold = Annotated[str | None, typer.Option(help="JSONL with text and label to measure accuracy on, or none.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Engine = Annotated[EngineOption, typer.Option(help="What runs the PLMs; scripted is a deterministic fake.")]
@@ -75,12 +81,15 @@ def settle(method: str, given: dict[str, Any]) -> Settled:
     profile, plms, extra = given.pop("profile"), given.pop("plms"), given.pop("set_")
     privacy = _privacy(given)
     given["endpoint"] = tuple(given["endpoint"] or ())
+    given["pool"] = tuple(given["pool"] or ())
     settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if privacy:
         settings["privacy"] = privacy
     task_note = _settle_task(settings)
     if plms is not None:
         settings["plms"] = _specs(plms)
+    elif settings["pool"]:
+        settings["plms"] = _pool_plms(settings)
     from synthgen.plms.resolve import checked_address
 
     notes = task_note
@@ -89,15 +98,26 @@ def settle(method: str, given: dict[str, Any]) -> Settled:
         checked_address(url)
     if endpoints and plms is None:
         settings["plms"] = tuple(f"server={url}" for url in settings.pop("endpoint"))
-    if profile == "auto":
-        elsewhere = endpoints or _all_elsewhere(settings.get("plms", ()))
-        settings["profile"], why = ("paper", "the PLMs are behind a server") if elsewhere else _detect()
-        notes = (*notes, f"Profile: {settings['profile']} ({why}).")
-    else:
-        settings["profile"] = profile
+    notes = (*notes, *_settle_profile(settings, profile))
     for assignment in extra or []:
         _assign(settings, assignment)
     return Settled(make_recipe({"method": method, **settings}), notes)
+
+
+def _settle_profile(settings: dict[str, Any], profile: ProfileOption) -> tuple[str, ...]:
+    """Find the profile, and on a machine that cannot fine-tune its encoder another STM. Returns what to say of it."""
+    if profile != "auto":
+        settings["profile"] = profile
+        return ()
+    from synthgen.plms.hardware import gpus
+
+    elsewhere = settings.get("endpoint") or _all_elsewhere(settings.get("plms", ()))
+    settings["profile"], why = ("paper", "the PLMs are behind a server") if elsewhere else _detect()
+    said = f"Profile: {settings['profile']} ({why})."
+    if settings["profile"] == "pocket" or "stm" in settings or gpus():
+        return (said,)
+    settings["stm"] = "tfidf"
+    return said, "STM: tfidf (no GPU here to fine-tune the profile's encoder on; --stm encoder:MODEL does it anyway)."
 
 
 def changed(recipe: Recipe, plms: str | None, extra: list[str] | None, given: dict[str, Any]) -> Recipe:
@@ -150,6 +170,14 @@ def _settle_task(settings: dict[str, Any]) -> tuple[str, ...]:
         settings["gold"] = "none"
         note = f"{note} Accuracy is not measured: no --gold.".strip()
     return (note,) if note else ()
+
+
+def _pool_plms(settings: dict[str, Any]) -> tuple[str, ...]:
+    from synthgen.pool import plms_of, read_pool
+    from synthgen.tasks.registry import the_task
+
+    task = the_task(settings.get("task") or "", settings.get("labels") or (), settings.get("about"))
+    return plms_of(read_pool(settings["pool"], task.labels))
 
 
 def _specs(plms: str) -> tuple[str, ...]:

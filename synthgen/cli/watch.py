@@ -125,9 +125,8 @@ class Watcher:
             case StageStarted(stage):
                 self._last = time.monotonic()
                 self._status.plain = f"round {self._round}: {stage}"
-            case RoundEnded(number, samples, accuracy):
-                scored = "" if accuracy is None else f", accuracy {accuracy:.3f}"
-                self._say(f"Round {number} of {self._recipe.rounds}: {samples} samples{scored}.")
+            case RoundEnded(number, samples):
+                self._say(f"Round {number} of {self._recipe.rounds}: {samples} samples so far.")
 
     def _start_round(self, event: RoundStarted) -> None:
         self._round = event.round

@@ -17,10 +17,15 @@ SHORT_STEPS = 16
 
 @dataclass(frozen=True)
 class HeadFit:
-    """A trained head: ``parameters`` (C, d + 1), bias last, of the ``loss`` they minimise."""
+    """A trained head: the ``loss`` it minimises, and how many ``steps`` it goes at most. Trained when first asked."""
 
-    parameters: FloatArray
     loss: SoftmaxLoss
+    steps: int
+
+    @cached_property
+    def parameters(self) -> FloatArray:
+        """Weights and bias, shape (C, d + 1), bias last."""
+        return _descend(self.loss, self.steps)
 
     @cached_property
     def epoch_probabilities(self) -> FloatArray:
@@ -72,7 +77,7 @@ def fit_head(
     if not len(labels) or relative.min() < 0 or relative.max() <= 0:
         raise ValueError("a fit needs samples, and weights of which none is negative and one is positive")
     loss = SoftmaxLoss(features, labels, effective_weights(relative), n_labels, l2)
-    return HeadFit(_descend(loss, SHORT_STEPS if short else 1000), loss)
+    return HeadFit(loss, SHORT_STEPS if short else 1000)
 
 
 def _descend(loss: SoftmaxLoss, steps: int) -> FloatArray:

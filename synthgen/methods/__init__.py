@@ -20,14 +20,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Where a method's class is, what ``--help`` says of it, and whether private samples take part in it."""
+    """Where a method's class is, what ``--help`` says of it, and whether private samples take part in it.
+
+    Without ``feedback`` the PLMs write zero-shot in every round, so that a pool can take the place of all of them.
+    """
 
     kind: str
     help: str
     private: bool = False
+    feedback: bool = True
 
 
 METHODS = {
+    "zerogen": Row(
+        "synthgen.methods.zerogen:ZeroGen",
+        "Every PLM writes from the label's prompt alone; nothing is fed back.",
+        feedback=False,
+    ),
+    "progen": Row(
+        "synthgen.methods.progen:ProGen",
+        "Each PLM is shown those of its own samples that help a small model most.",
+    ),
+    "sungen": Row(
+        "synthgen.methods.sungen:SunGen",
+        "Zero-shot samples, weighted by how well a small model trained on them does on the others.",
+        feedback=False,
+    ),
     "fusegen": Row(
         "synthgen.methods.fusegen:FuseGen",
         "Several PLMs learn from one shared set of demonstrations, chosen by small models each round.",
@@ -56,6 +74,7 @@ METHODS = {
         "synthgen.methods.rf:RF",
         "Not private: zero-shot texts, less those too near to a private sample of another label.",
         private=True,
+        feedback=False,
     ),
 }
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from synthgen.downstream.stm import STM, Fit, FloatArray, IntArray
+from synthgen.downstream.stm import STM, FloatArray, IntArray
 from synthgen.errors import UserError
-from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
+from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import batch, turns
 from synthgen.methods.trained import label_ids, started, train, train_on
 from synthgen.methods.variations import Kind, Variations, deal
@@ -158,7 +158,7 @@ class AugPE:
         self._population = {one.sample.id: int(one.scores["times"]) for one in chosen}
         return sorted(chosen, key=lambda one: self._task.label_id(one.sample.label))
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Weigh samples by how many times they are in the last population, and train the final STM with that."""
         if self._options.release == "all":
             return train_on(np.arange(len(samples)), samples, stm=self._stm, task=self._task)
@@ -166,7 +166,7 @@ class AugPE:
         kept = np.flatnonzero(times)
         weights = times * len(kept) / times.sum()
         features, labels = started(self._stm, [samples[row] for row in kept.tolist()], self._task)
-        return weights, self._stm.fit(features, labels, weights[kept], n_labels=len(self._task.labels))
+        return Weighed(weights, self._stm.fit(features, labels, weights[kept], n_labels=len(self._task.labels)))
 
     def example(self, label: str) -> str:
         """Return a prompt with a placeholder for the parent."""

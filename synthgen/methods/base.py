@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from synthgen.downstream.stm import Fit, FloatArray
 from synthgen.records import Sample
@@ -22,8 +22,8 @@ class Plan:
     """What one round asks for: ``quotas[plm][label]`` samples, with ``prompts[label]`` in turn.
 
     ``shown`` are the texts in those prompts, so that copies of them can be told. ``own`` are the prompts of a PLM that
-    differ from those of the others: ``own[plm][label]``. With ``zero_shot`` the prompts show nothing, so texts of a pool
-    may stand in for what the PLMs would write. ``contexts`` counts the task's contexts that each PLM first writes, to be
+    differ from those of the others: ``own[plm][label]``. With ``zero_shot`` prompts show nothing, so that a pool may
+    stand in for what the PLMs would write. ``contexts`` is how many of the task's contexts each PLM first writes, to be
     asked about in turn; 0 for none.
     """
 
@@ -56,6 +56,17 @@ class Learned:
     scores: Any = None
 
 
+class Weighed(NamedTuple):
+    """The final ``weights`` (n,), mean 1 over the dataset, and the final STM, trained with them.
+
+    A sample of weight 0 is not in the dataset. ``notes`` are what a user should hear of the weights.
+    """
+
+    weights: FloatArray
+    fit: Fit
+    notes: Sequence[str] = ()
+
+
 class Method(Protocol):
     """One way round the loop. Nothing here sees gold data."""
 
@@ -68,11 +79,8 @@ class Method(Protocol):
     def select(self, round: int, samples: Sequence[Sample], learned: Learned) -> list[Demonstration]:
         """Pick what the next round's prompts show."""
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
-        """Return the final weights, shape ``(n,)``, mean 1 over the dataset, and the final STM trained with them.
-
-        A sample of weight 0 is not in the dataset.
-        """
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
+        """Weigh the samples of all rounds, and train the final STM."""
 
     def example(self, label: str) -> str:
         """Return a prompt as later rounds send it, with placeholders for what the run will choose."""

@@ -17,7 +17,7 @@ from synthgen.downstream.dynamics import cross_model
 from synthgen.downstream.influence import influence
 from synthgen.downstream.stm import STM, Features, Fit, FloatArray, IntArray
 from synthgen.downstream.weights import adjust_weights, code_beta, paper_beta
-from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
+from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import equal_quotas
 from synthgen.methods.trained import dynamics_of, rows_by_plm, started
 from synthgen.recipe import Recipe
@@ -127,11 +127,11 @@ class FuseGen:
             for place in draw.permutation(chosen)
         ]
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Adjust the weights on all samples and train the final STM with them."""
         features, labels = started(self._stm, samples, self._task)
         weights = self._weights(features, labels)
-        return weights, self._fit(features, labels, np.arange(len(samples)), weights)
+        return Weighed(weights, self._fit(features, labels, np.arange(len(samples)), weights))
 
     def example(self, label: str) -> str:
         """Return a prompt with placeholders for the demonstrations."""

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthgen.downstream.stm import STM, Fit, FloatArray, IntArray
+from synthgen.downstream.stm import STM, FloatArray, IntArray
 from synthgen.errors import UserError
-from synthgen.methods.base import Demonstration, Learned, Plan
+from synthgen.methods.base import Demonstration, Learned, Plan, Weighed
 from synthgen.methods.quotas import batch, equal_quotas
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.methods.variations import Kind, Variations
@@ -142,7 +142,7 @@ class PCEvolve:
                 learned.notes.append(verdict)
         return [Demonstration(candidates[place], {"role": "prototype"}) for place in chosen]
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Train the final STM on the last generation, or on all, with equal weights."""
         rows = self._generation(samples) if self._options.release == "last" else np.arange(len(samples))
         return train_on(rows, samples, stm=self._stm, task=self._task)

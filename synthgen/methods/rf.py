@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthgen.downstream.stm import STM, Fit, FloatArray
+from synthgen.downstream.stm import STM
 from synthgen.errors import SynthgenError, UserError
-from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
+from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import equal_quotas
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.privacy.parties import Records
@@ -67,7 +67,7 @@ class RF:
         """Show nothing."""
         return []
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Filter, and train the final STM on the rest. Raises ``SynthgenError`` where nothing is left of a label."""
         labels, embeddings = label_ids(samples, self._task), self._vault.embeddings(samples)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from synthgen.downstream.dynamics import training_dynamics
 from synthgen.downstream.stm import STM, Features, Fit, FloatArray, IntArray
-from synthgen.methods.base import Learned
+from synthgen.methods.base import Learned, Weighed
 from synthgen.records import Sample
 from synthgen.tasks.task import Task
 
@@ -37,12 +37,12 @@ def train(samples: Sequence[Sample], *, stm: STM, task: Task, plms: Sequence[str
     return Learned(union, alone, dynamics_of(alone, rows_of, labels))
 
 
-def train_on(rows: IntArray, samples: Sequence[Sample], *, stm: STM, task: Task) -> tuple[FloatArray, Fit]:
+def train_on(rows: IntArray, samples: Sequence[Sample], *, stm: STM, task: Task) -> Weighed:
     """Return weights (n,), 1 in ``rows`` and 0 elsewhere, and an STM trained on those rows alone."""
     features, labels = started(stm, [samples[row] for row in rows], task)
     weights = np.zeros(len(samples))
     weights[rows] = 1.0
-    return weights, stm.fit(features, labels, n_labels=len(task.labels))
+    return Weighed(weights, stm.fit(features, labels, n_labels=len(task.labels)))
 
 
 def dynamics_of(alone: Mapping[str, Fit], rows_of: Mapping[str, IntArray], labels: IntArray) -> dict[str, FloatArray]:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthgen.downstream.stm import STM, Fit, FloatArray, IntArray
+from synthgen.downstream.stm import STM, FloatArray, IntArray
 from synthgen.errors import UserError
-from synthgen.methods.base import Demonstration, Learned, Plan, zero_shot
+from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import allocate, batch, equal_quotas, turns
 from synthgen.methods.trained import label_ids, train, train_on
 from synthgen.privacy.ballots import Ballots, Shares
@@ -115,7 +115,7 @@ class Wasp:
             learned.notes.append(f"Round {round}, shares of the PLMs by votes: {_said(self._weights)}.")
         return self._chosen(samples, labels, good, bad)
 
-    def weigh(self, samples: Sequence[Sample]) -> tuple[FloatArray, Fit]:
+    def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Train the final STM on all samples with equal weights."""
         return train_on(np.arange(len(samples)), samples, stm=self._stm, task=self._task)
 

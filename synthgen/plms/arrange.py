@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from synthgen.errors import UserError
-from synthgen.plms.catalog import PLM, catalog, plm_of
+from synthgen.plms.catalog import PLM, POOL, catalog, plm_of
 from synthgen.plms.choose import Chosen, choose_engine
 from synthgen.plms.engines import EngineName
 from synthgen.plms.hardware import gpus, host_memory
@@ -28,7 +28,7 @@ class Arrangement:
 
     def loads(self, rounds: int) -> int:
         """Return how often a model is loaded in a run of ``rounds`` rounds, at most."""
-        local = sum(choice.engine not in {"server", "scripted"} for choice in self.chosen.values())
+        local = sum(choice.engine not in {"server", "scripted", POOL} for choice in self.chosen.values())
         return local * (rounds if len(self.groups) > 1 else 1)
 
     @property
@@ -53,7 +53,7 @@ def arrange(plms: Sequence[PLM], wanted: EngineName, *, look: bool = True) -> Ar
                 from synthgen.plms.engines.server.discover import discover
 
                 known = discover(plm)
-            else:
+            elif plm.size != POOL:
                 choose_engine(plm, wanted, gpu=bool(machine))  # what is refused anyway is not looked up
                 known = look_up(plm)
         chosen[plm.name] = choose_engine(known, wanted, gpu=bool(machine))
@@ -74,7 +74,7 @@ def arrange(plms: Sequence[PLM], wanted: EngineName, *, look: bool = True) -> Ar
 
 def need_of(plm: PLM, engine: str, *, gpu: bool) -> Need:
     """Return what ``plm`` needs when ``engine`` runs it, on a GPU or on this machine's CPU."""
-    if engine in {"server", "scripted"}:
+    if engine in {"server", "scripted", POOL}:
         return Need(plm.name, 0.0, "elsewhere")
     memory, serving = plm.memory, plm.serving
     if gpu:

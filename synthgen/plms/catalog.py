@@ -82,6 +82,10 @@ class PLM:
         return str(pocket_folder(self.model)) if self.model.startswith("pocket/") else self.model
 
 
+POOL = "pool"
+"""The size, and the engine, of a PLM that wrote a part of a pool and writes no more."""
+
+
 @cache
 def catalog() -> dict[str, dict[Size, Entry]]:
     """Return family -> size -> entry, the papers' first."""

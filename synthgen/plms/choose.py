@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from synthgen.errors import UserError
-from synthgen.plms.catalog import PLM
+from synthgen.plms.catalog import PLM, POOL
 from synthgen.plms.engines.vllm.find import VARIABLE, vllm_python
 
 INSTALL = (
@@ -31,6 +31,8 @@ def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
     """
     if wanted == "scripted":
         return Chosen("scripted")
+    if plm.size == POOL:
+        return Chosen(POOL)
     if plm.urls:
         return Chosen("server", _idle_settings(plm, wanted))
     if wanted == "server":

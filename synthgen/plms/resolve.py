@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from synthgen.errors import UserError
-from synthgen.plms.catalog import PLM, Size, catalog, plm_of
+from synthgen.plms.catalog import PLM, POOL, Size, catalog, plm_of
 from synthgen.plms.lookup import BYTES
 from synthgen.plms.serving import Serving, serving_of
 from synthgen.text import nearest
@@ -52,11 +52,15 @@ def resolve_plms(
 def resolve_plm(spec: str, profile: Size, *, endpoints: Sequence[str] = ()) -> PLM:
     """Turn ``llama2``, ``llama2:paper``, ``org/model``, a folder, ``model@http://…``, ``name=any of these`` into a PLM.
 
+    ``name=pool`` is a PLM whose texts are in a pool and that writes no more.
+
     A bare family takes the size that belongs to the profile, or the smallest it has. Raises ``UserError`` for what is
     none of these.
     """
     name, rest = _split_name(spec)
     model, at, address = _split_address(rest)
+    if name and rest == POOL:
+        return PLM(name, POOL, POOL)
     if at:
         url = checked_address(address)
         return PLM(name or _plain(model) or "server", model, "endpoint", urls=(url,))

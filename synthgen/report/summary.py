@@ -1,14 +1,12 @@
-"""Tables for the terminal: the end of a run, a comparison, the best and worst samples. Readable without colour."""
+"""Tables for the terminal: the end of a run, a comparison. Readable without colour."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from synthgen.report.ranking import RankedSample, SampleGroup
 from synthgen.report.wording import ABSENT, clean, count, duration, percent, shorten
 
 
@@ -37,19 +35,23 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return one line a row of ``comparison_rows`` or ``aggregate_rows`` (then with runs and standard deviation).
+    """Return one line a row of ``comparison_rows`` or ``aggregate_rows``.
 
-    Tasks are named where they differ; ``PLMs`` counts them.
+    The latter have the number of runs, the standard deviation over them, and the difference to the baseline in points
+    with its 95 % interval. Tasks are named where they differ.
     """
     repeated, mixed = any("n" in row for row in rows), len({row["task"] for row in rows}) > 1
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("run", overflow="fold", min_width=12)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("setting" if repeated else "run", overflow="fold")
     for name in ("task", "method") if mixed else ("method",):
         table.add_column(name, overflow="fold")
-    for name in ("PLMs", "samples", "rounds", "runs" if repeated else "seed", "accuracy %"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("best PLM alone", justify="right", overflow="fold", min_width=10)
-    for name in ("tokens", "minutes"):
+    table.add_column("runs" if repeated else "seed", justify="right", no_wrap=True)
+    # On a narrow terminal the spread and the interval go below their numbers.
+    table.add_column("accuracy %", justify="right")
+    if repeated:
+        table.add_column("diff.", justify="right")
+    table.add_column("macro F1", justify="right")
+    for name in ("samples", "tokens", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(ABSENT if cell is None else clean(cell)) for cell in _cells(row, repeated, mixed)))
@@ -62,43 +64,22 @@ def _cells(row: Mapping[str, Any], repeated: bool, mixed: bool) -> list[object]:
         row["name"],
         *([row["task"]] if mixed else []),
         row["method"],
-        len(row["plms"]),
-        count(row["samples"]),
-        row["rounds"],
         row["n"] if repeated else row["seed"],
         percent(row["accuracy"]) + ("" if spread is None else f" ± {100 * spread:.2f}"),
-        f"{clean(row['best_plm'])} {percent(row['best_plm_accuracy'])}" if row["best_plm"] else None,
+        *([_difference(row.get("difference"))] if repeated else []),
+        percent(row["macro_f1"]),
+        count(row["samples"]),
         None if row["tokens"] is None else f"{row['tokens'] / 1e6:.2f}M",
-        None if row["seconds"] is None else f"{row['seconds'] / 60:.1f}",
+        None if row["seconds"] is None else f"{row['seconds']:,.0f}",
     ]
 
 
-def samples_table(groups: Iterable[SampleGroup], *, width: int = 280) -> Group:
-    """Return a table per PLM and label; a text is cut after ``width`` characters."""
-    return Group(*(_samples(group, width) for group in groups))
-
-
-def _samples(group: SampleGroup, width: int) -> Table:
-    name = Text(f"{clean(group['plm'])} · {clean(group['label'])} · {group['size']:,} samples", style="bold")
-    table = Table(box=box.SIMPLE_HEAD, title=name, title_justify="left", pad_edge=False, expand=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("confidence", justify="right", no_wrap=True)
-    table.add_column("variability", justify="right", no_wrap=True)
-    table.add_column("round", justify="right", no_wrap=True)
-    table.add_column("text", ratio=1, overflow="fold")
-    for kind, ranked in (("best", group["best"]), ("worst", group["worst"])):
-        for one in ranked:
-            table.add_row(
-                kind, f"{one['confidence']:.2f}", f"{one['variability']:.2f}", str(one["sample"].get("round", ABSENT)),
-                Text(_text(one, width)),
-            )  # fmt: skip
-    return table
-
-
-def _text(one: RankedSample, width: int) -> str:
-    pair = one["sample"].get("text_pair")
-    text = clean(f"{one['sample']['text']} ‖ {pair}" if pair else one["sample"]["text"])
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+def _difference(difference: Mapping[str, Any] | None) -> str | None:
+    if difference is None or difference["points"] is None:
+        return None
+    interval = difference["interval"]
+    said = f"{difference['points']:+.2f}"
+    return said if interval is None else f"{said} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
 
 
 def _listed(values: Mapping[str, Any] | None, worded: Callable[[Any], str]) -> str:

@@ -1,7 +1,7 @@
 """The folder a run writes: made, resumed, guarded against a second writer. docs/runs.md shows its layout."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,11 +56,11 @@ class RunFolder:
         """Return ``rounds/NN``."""
         return self.path / "rounds" / f"{number:02d}"
 
-    def journal(self, number: int, plm: PLM, engine: str) -> Journal:
-        """Return the journal of one PLM's completions in one round."""
+    def journal(self, number: int, plm: PLM, engine: str, part: str = "") -> Journal:
+        """Return the journal of one PLM's completions in one round, or of another ``part`` of what it writes."""
         real = plm.serving.quantization or "as published"
         identity = f"{plm.model}@{plm.revision} {'scripted' if engine == 'scripted' else real}"
-        return Journal(self.round_folder(number) / "completions" / f"{plm.name}.jsonl", identity=identity)
+        return Journal(self.round_folder(number) / "completions" / part / f"{plm.name}.jsonl", identity=identity)
 
     def write_samples(self, number: int, accepted: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
         """Write a round's ``samples.jsonl`` and ``rejected.jsonl``."""
@@ -72,6 +72,10 @@ class RunFolder:
         """Write what was chosen after a round, with its scores: ``demonstrations.json``."""
         rows = [{**chosen.sample.to_row(), "scores": dict(chosen.scores)} for chosen in demonstrations]
         write_json(self.round_folder(number) / "demonstrations.json", rows)
+
+    def write_contexts(self, number: int, contexts: Mapping[str, Sequence[str]]) -> None:
+        """Write what the PLMs said their texts would be about: ``contexts.json``."""
+        write_json(self.round_folder(number) / "contexts.json", dict(contexts))
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
@@ -115,13 +119,16 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
         changed = [name for name, value in held.work.items() if value != recipe.work[name]]
         names = f"{' and '.join(changed)} {'differ' if len(changed) > 1 else 'differs'}"
         raise UserError(f"{out} holds another run: its {names}; choose another --out.")
-    _check_same_plms(out, manifest)
+    _check_same_parts(out, manifest)
     return RunFolder(out, recipe, _begun(out, manifest))
 
 
-def _check_same_plms(out: Path, manifest: dict[str, Any]) -> None:
-    """Raise ``UserError`` where a PLM of the run is another model now: what it wrote would be asked for again."""
-    before = {plm["name"]: plm for plm in read_manifest(out).get("plms") or ()}
+def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
+    """Raise ``UserError`` where the run's pool or a PLM is another now: what it wrote would be asked for again."""
+    held = read_manifest(out)
+    if (held.get("pool") or {}).get("sha256") != (manifest.get("pool") or {}).get("sha256") and held.get("plms"):
+        raise UserError(f"The pool is not the one that the run in {out} began with; choose another --out.")
+    before = {plm["name"]: plm for plm in held.get("plms") or ()}
     for plm in manifest.get("plms") or ():
         old, new = (
             "@".join(str(part) for part in (one.get("model"), one.get("revision")) if part)

@@ -66,7 +66,7 @@ class Journal:
             raise SynthgenError(f"{len(batch_of)} requests came back without an answer; go on with --resume.")
 
     def _key(self, request: Request) -> str:
-        return short_id(self._identity, request.id, request.prompt, request.seed, request.sampling)
+        return short_id(self._identity, request.id, request.prompt, request.seed, request.sampling, *request.counters)
 
     def _append(self, answered: list[tuple[str, Completion]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ Pool = tuple[list[str], IntArray]
 _GOOD = ["warm", "gripping", "funny", "clever", "moving", "superb", "honest", "lovely"]
 _BAD = ["dull", "clumsy", "boring", "hollow", "tired", "messy", "dreary", "awful"]
 _THINGS = ["plot", "cast", "score", "ending", "dialogue", "pacing", "camera", "script"]
+_VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "was", "and", *_GOOD, *_BAD, *_THINGS]
 
 
 @pytest.fixture(scope="session")
@@ -49,29 +50,48 @@ def recorded(shared_data: Path) -> Callable[..., Pool]:
 
 
 @pytest.fixture(scope="session")
-def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a sentence-transformers model of random weights over whole words."""
-    import torch
-    from sentence_transformers import SentenceTransformer
+def tiny_tokenizer() -> Any:
+    """A tokenizer of the toy reviews' whole words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "was", "and", *_GOOD, *_BAD, *_THINGS]
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(_VOCABULARY)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
-    ).save_pretrained(folder / "bert")
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Any) -> Path:
+    """A folder with a BERT of random weights over whole words, of one narrow layer."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("tiny") / "bert"
+    tiny_tokenizer.save_pretrained(folder)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         config = BertConfig(
-            vocab_size=len(words), hidden_size=48, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
+            vocab_size=len(_VOCABULARY),
+            hidden_size=48,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=48,
         )
-        BertModel(config).save_pretrained(folder / "bert")
-    SentenceTransformer(str(folder / "bert"), device="cpu").save(str(folder / "encoder"))
-    return folder / "encoder"
+        BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tiny_bert: Path) -> Path:
+    """The same as a sentence-transformers model."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = tiny_bert.parent / "encoder"
+    SentenceTransformer(str(tiny_bert), device="cpu").save(str(folder))
+    return folder

@@ -8,7 +8,7 @@ from synthgen.errors import UserError
 
 
 def test_names() -> None:
-    assert stm_names() == ["tfidf", "embedding:<model>"]
+    assert stm_names() == ["tfidf", "embedding:<model>", "encoder:<model>"]
     assert make_stm("tfidf", seed=0).name == "tfidf"
     assert make_stm("embedding:org/model:rev", seed=0).name == "embedding:org/model:rev"
 

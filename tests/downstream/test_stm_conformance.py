@@ -12,13 +12,17 @@ from synthgen.downstream.watch import EPOCHS
 Write = Callable[[int, int], tuple[list[str], IntArray]]
 
 
-@pytest.fixture(params=["tfidf", "embedding"])
+# What an encoder of random weights takes to learn anything from a few dozen texts.
+EAGER = {"epochs": 8, "lr": 3e-3, "batch": 4, "patience": 8}
+
+
+@pytest.fixture(params=["tfidf", "embedding", "encoder"])
 def stm(request: pytest.FixtureRequest) -> STM:
     spec = request.param
-    if spec == "embedding":
-        folder: Path = request.getfixturevalue("tiny_encoder")
-        spec = f"embedding:{folder}"
-    return make_stm(spec, seed=7)
+    if spec == "tfidf":
+        return make_stm(spec, seed=7)
+    folder: Path = request.getfixturevalue("tiny_encoder" if spec == "embedding" else "tiny_bert")
+    return make_stm(f"{spec}:{folder}", seed=7, options=EAGER if spec == "encoder" else {})
 
 
 def dense(features: Features) -> np.ndarray:
@@ -30,7 +34,8 @@ def test_probabilities_have_a_row_a_text_and_sum_to_one(stm: STM, reviews: Write
     fit = stm.fit(stm.start(texts), labels, n_labels=3)
     shown = fit.predict_proba(stm.features(texts[:7]))
     assert shown.shape == (7, 3)
-    assert fit.epoch_probabilities.shape == (EPOCHS, 40, 3)
+    epochs = EAGER["epochs"] if stm.name.startswith("encoder") else EPOCHS
+    assert fit.epoch_probabilities.shape == (epochs, 40, 3)
     np.testing.assert_allclose(shown.sum(axis=1), 1)
     np.testing.assert_allclose(fit.epoch_probabilities.sum(axis=2), 1)
 
@@ -138,6 +143,7 @@ def test_one_label_only_is_no_crash(stm: STM, reviews: Write, label: int) -> Non
     assert (fit.predict_proba(features).argmax(axis=1) == label).all()
 
 
+@pytest.mark.parametrize("stm", ["tfidf", "embedding"], indirect=True)
 def test_short_training_remembers_less(stm: STM, reviews: Write) -> None:
     texts, labels = reviews(400, 0)
     wrong = np.flatnonzero(np.random.default_rng(0).random(400) < 0.2)

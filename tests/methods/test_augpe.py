@@ -177,7 +177,7 @@ def test_weights_are_how_often_a_sample_was_selected() -> None:
     evolving = method(vault(records([1], [2]), OPEN), PE)
     some = [sample(float(angle), label) for angle in (1, 2, 3) for label in TASK.labels]
     evolving._population = {some[0].id: 3, some[1].id: 1, some[2].id: 2}
-    weights, _ = evolving.weigh(some)
+    weights, *_ = evolving.weigh(some)
     assert weights.tolist() == [1.5, 0.5, 1.0, 0, 0, 0]
     everything = method(vault(records([1], [2]), OPEN), options={"release": "all"})
     assert everything.weigh(some)[0].tolist() == [1.0] * 6

@@ -111,7 +111,7 @@ def test_few_samples_are_all_candidates() -> None:
 
 def test_wrong_samples_lose_their_weight() -> None:
     made, planted = samples(each=150, wrong=0.15)
-    weights, _ = method().weigh(made)
+    weights, *_ = method().weigh(made)
     assert weights.mean() == pytest.approx(1)
     wrong = np.array([sample.id in planted for sample in made])
     assert weights[wrong].mean() < 0.5 * weights[~wrong].mean()

@@ -145,7 +145,7 @@ def test_a_label_whose_last_round_brought_nothing_keeps_the_one_before(make_vaul
         sample("d", "positive", 1),
     ]
     evolving = method(make_vault(PARTY, enabled=False))
-    weights, _ = evolving.weigh(made)
+    weights, *_ = evolving.weigh(made)
     assert weights.tolist() == [1, 0, 1, 1]
     learned = evolving.learn(made)
     assert "a" in {one.sample.id for one in evolving.select(1, made, learned)}

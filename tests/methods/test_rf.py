@@ -96,7 +96,7 @@ def test_a_run_without_a_promise_filters_texts_of_the_other_label(
 
 def test_what_repeats_a_private_text_of_another_label_is_left_out(make_vault: MakeVault) -> None:
     filtering = method(make_vault(PARTY, enabled=False), threshold=0.1)
-    weights, fit = filtering.weigh(samples())
+    weights, fit, _ = filtering.weigh(samples())
     assert weights.tolist() == [1, 0, 1, 0]
     assert fit.epoch_probabilities.shape[1] == 2
 

@@ -5,32 +5,69 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reporting import dynamics, sample_rows
 
-from synthgen.report.ranking import best_and_worst
+from synthgen.report.ranking import Scores, best_and_worst, left_out_note, ranked
+
+NAMES = st.sampled_from(["a", "b"])
+# Few values, so that there are many ties; None is a sample without a score.
+SAMPLES = st.lists(st.tuples(NAMES, NAMES, st.none() | st.integers(-2, 2)), max_size=30)
+
+
+def ids(ranking):
+    return [one["sample"]["id"] for one in ranking]
+
+
+@given(SAMPLES, st.integers(1, 6), st.sampled_from(["both", "best", "worst"]), st.randoms())
+def test_laws_of_every_ranking(drawn, count, ends, random):
+    samples = [{"id": f"s{n:02d}", "plm": plm, "label": label} for n, (plm, label, _) in enumerate(drawn)]
+    known = {f"s{n:02d}": {"weight": value} for n, (_, _, value) in enumerate(drawn) if value is not None}
+    scores = Scores(
+        "weight",
+        known,
+        (lambda one: -one["weight"]) if ends != "worst" else None,
+        (lambda one: one["weight"]) if ends != "best" else None,
+    )
+    groups = ranked(samples, scores, count)
+    assert sum(group["size"] for group in groups) == len(known)
+    assert sum(group["left_out"] for group in groups) == len(samples) - len(known)
+    assert (left_out_note(groups) is None) == (len(samples) == len(known))
+    for group in groups:
+        best, worst = ids(group["best"]), ids(group["worst"])
+        values = {
+            sample["id"]: known[sample["id"]]["weight"]
+            for sample in samples
+            if (sample["plm"], sample["label"]) == (group["plm"], group["label"]) and sample["id"] in known
+        }
+        assert len({*best, *worst}) == len(best) + len(worst)
+        assert {*best, *worst} <= set(values)
+        most = {"both": (group["size"] + 1) // 2, "best": group["size"], "worst": 0}[ends]
+        assert len(best) == min(count, most)
+        assert len(worst) == (0 if ends == "best" else min(count, group["size"] - len(best)))
+        # The order is by the score, and among equals by the id.
+        assert best == sorted(values, key=lambda one: (-values[one], one))[: len(best)]
+        left = [one for one in values if one not in best]
+        assert worst == sorted(left, key=lambda one: (values[one], one))[: len(worst)]
+    random.shuffle(samples)
+    again = ranked(samples, scores, count)
+    assert sorted(map(json.dumps, groups)) == sorted(map(json.dumps, again))
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 40), st.integers(1, 5), st.booleans(), st.randoms())
-def test_no_sample_left_out_beats_a_chosen_one(n, count, cross, random):
+@given(st.integers(1, 40), st.integers(1, 5), st.booleans())
+def test_no_sample_left_out_beats_a_chosen_one_in_dynamics(n, count, cross):
     table = dynamics(["a", "b"], n, cross=cross)
     samples = sample_rows(table)
-    expected = best_and_worst(samples, table, n)
-    random.shuffle(samples)
+    everyone = {(g["plm"], g["label"]): g["best"] + g["worst"] for g in best_and_worst(samples, table, n)}
     groups = best_and_worst(samples, table, count)
     assert {(g["plm"], g["label"]) for g in groups} == {(s["plm"], s["label"]) for s in samples}
     for group in groups:
-        best, worst = ([one["sample"]["id"] for one in group[end]] for end in ("best", "worst"))
-        assert not set(best) & set(worst)
-        assert len(best) == min(count, (group["size"] + 1) // 2)
-        assert len(worst) == min(count, group["size"] - len(best))
-        everyone = next(g for g in expected if (g["plm"], g["label"]) == (group["plm"], group["label"]))
-        rest = [one for one in everyone["best"] + everyone["worst"] if one["sample"]["id"] not in {*best, *worst}]
-        for other in rest:
+        chosen = {*ids(group["best"]), *ids(group["worst"])}
+        for other in everyone[group["plm"], group["label"]]:
+            if other["sample"]["id"] in chosen:
+                continue
             for one in group["best"]:
-                assert one["confidence"] >= other["confidence"] or one["variability"] <= other["variability"]
+                assert one["confidence"] - one["variability"] >= other["confidence"] - other["variability"]
             for one in group["worst"]:
                 assert one["confidence"] <= other["confidence"]
-        ends = [one["confidence"] - one["variability"] for one in group["best"]]
-        assert ends == sorted(ends, reverse=True)
 
 
 @pytest.mark.parametrize("cross", [True, False])
@@ -51,5 +88,7 @@ def test_samples_without_dynamics_are_left_out_and_the_groups_are_json():
     samples = sample_rows(table)
     groups = best_and_worst(samples, table.slice(0, 5), 9)
     assert sum(group["size"] for group in groups) == 5
+    assert sum(group["left_out"] for group in groups) == 3
+    assert left_out_note(groups) == "3 of 8 samples have no dynamics and are left out."
     assert json.loads(json.dumps(groups)) == groups
     assert best_and_worst(samples, table.slice(0, 0), 3) == []

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor
 
+from synthgen.plms.engines.debiasing import SelfDebiasing
 from synthgen.plms.engines.prompts import Sent
 from synthgen.plms.engines.reading import Reader
 from synthgen.plms.engines.sampling import EndOnStop, RowSampler
@@ -22,7 +23,8 @@ class Row:
     """A request, what is sent for it, and what came of it: the ``tokens`` written, the one that ended it included.
 
     ``ended`` is False where the text only reached its length limit. ``cached`` tokens of the prompt were read for
-    another row of the batch and not again.
+    another row of the batch and not again. ``shadows`` read the prompts that the text is debiased against and go on
+    with the tokens of this row; nothing comes of them, and they have no shadows.
     """
 
     request: Request
@@ -30,6 +32,7 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     ended: bool = False
     cached: int = 0
+    shadows: Sequence["Row"] = ()
 
 
 class Decoder:
@@ -56,9 +59,10 @@ class Decoder:
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def write(self, rows: Sequence[Row]) -> None:
         """Fill in what each row writes; what several rows begin with is read once."""
-        prompts = {_key(row): row.sent.tokens for row in sorted(rows, key=_key)}
+        everyone = [*rows, *(shadow for row in rows for shadow in row.shadows)]
+        prompts = {_key(row): row.sent.tokens for row in sorted(everyone, key=_key)}
         order = {key: place for place, key in enumerate(prompts)}
-        read = self._reader.read(list(prompts.values()), [order[_key(row)] for row in rows])
+        read = self._reader.read(list(prompts.values()), [order[_key(row)] for row in everyone])
         known: set[tuple[str, int]] = set()
         for row in rows:
             again = _key(row) in known
@@ -68,13 +72,14 @@ class Decoder:
         self._write(list(rows), begun, read.mask, read.states)
 
     def _write(self, rows: list[Row], ids: torch.Tensor, mask: torch.Tensor, shared: dict[str, Any]) -> None:
-        """Decode in strides and let go of rows that have ended, so that few long texts do not hold up a batch."""
+        """Decode in strides and let go of rows that have ended, so that few long texts do not hold up a batch.
+
+        ``ids``, ``mask`` and ``shared`` hold the shadows behind all of ``rows``, in their order.
+        """
         limit, done = max(row.request.sampling.max_tokens for row in rows), 0
         while rows:
-            requests = [row.request for row in rows]
-            samplings = [request.sampling for request in requests]
-            closing = {stop: self._vocabulary.closing(stop) for stop in {sampling.stop for sampling in samplings}}
-            ends = EndOnStop(closing, samplings, start=ids.shape[1] - done, device=ids.device)
+            leaders = [place for place, row in enumerate(rows) for _ in row.shadows]
+            ends = self._ends(rows, leaders, start=ids.shape[1] - done, device=ids.device)
             output = self._model.generate(
                 **{"decoder_input_ids" if self._encoder_decoder else "input_ids": ids},
                 attention_mask=mask,
@@ -83,20 +88,26 @@ class Decoder:
                 **shared,
                 max_new_tokens=min(STRIDE, limit - done),
                 do_sample=False,
-                logits_processor=[RowSampler(requests, STRIDE, skip=done, device=ids.device)],
+                logits_processor=_processors(rows, leaders, done, ids.device),
                 stopping_criteria=[ends],
                 return_dict_in_generate=True,
             )
             new = output.sequences[:, ids.shape[1] :]
             going = _kept(rows, new, *ends.written(new, done), done)
             done += new.shape[1]
+            select = torch.tensor(_with_shadows(going, leaders, len(rows)), device=ids.device)
             rows = [rows[row] for row in going]
             if rows:
-                select = torch.tensor(going, device=ids.device)
                 ids, mask = output.sequences[select], mask[select]
                 if not self._encoder_decoder:
-                    mask = torch.cat([mask, mask.new_ones(len(going), new.shape[1])], dim=-1)
+                    mask = torch.cat([mask, mask.new_ones(len(select), new.shape[1])], dim=-1)
                 shared = self._going_on(shared, output.past_key_values, select, len(new))
+
+    def _ends(self, rows: list[Row], leaders: list[int], start: int, device: torch.device) -> EndOnStop:
+        """A shadow, which has the tokens of its leader, ends with it."""
+        samplings = [row.request.sampling for row in (*rows, *(rows[leader] for leader in leaders))]
+        closing = {stop: self._vocabulary.closing(stop) for stop in {sampling.stop for sampling in samplings}}
+        return EndOnStop(closing, samplings, start=start, device=device)
 
     def _going_on(self, shared: dict[str, Any], cache: Any, rows: torch.Tensor, before: int) -> dict[str, Any]:
         if len(rows) < before:
@@ -112,10 +123,24 @@ def _key(row: Row) -> tuple[str, int]:
     return str(row.request.prompt), row.sent.dropped
 
 
+def _processors(rows: list[Row], leaders: list[int], done: int, device: torch.device) -> list[LogitsProcessor]:
+    requests = [row.request for row in rows]
+    sampler = RowSampler(requests, STRIDE, skip=done, leaders=leaders, device=device)
+    if not leaders:
+        return [sampler]
+    return [SelfDebiasing([request.sampling.debias for request in requests], leaders, device=device), sampler]
+
+
+def _with_shadows(going: list[int], leaders: list[int], count: int) -> list[int]:
+    """Return the places of the rows ``going`` on and then those of their shadows, which stand behind ``count`` rows."""
+    kept = set(going)
+    return [*going, *(count + place for place, leader in enumerate(leaders) if leader in kept)]
+
+
 def _kept(rows: list[Row], new: torch.Tensor, used: torch.Tensor, ended: torch.Tensor, before: int) -> list[int]:
-    """Give each row what it wrote and return the places of those that go on."""
+    """Give each row what it wrote and return the places of those that go on; what follows the ``rows`` is shadows'."""
     going = []
-    written = zip(rows, new.tolist(), used.tolist(), ended.tolist(), strict=True)
+    written = zip(rows, new.tolist(), used.tolist(), ended.tolist(), strict=False)
     for place, (row, tokens, count, end) in enumerate(written):
         row.tokens += tokens[:count]
         row.ended = end

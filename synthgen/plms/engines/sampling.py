@@ -21,23 +21,32 @@ class RowSampler(LogitsProcessor):  # type: ignore[misc]
     reach ``top_p``. This gives the renormalised nucleus without sorting the vocabulary.
 
     A row's draws depend on its seed and on how many of its tokens went before: ``skip`` tokens were drawn earlier.
+    Rows behind those of the ``requests`` draw nothing: each is given the token of the row whose place is in
+    ``leaders``.
     """
 
     def __init__(
-        self, requests: Sequence[Request], steps: int, *, skip: int = 0, device: torch.device | str = "cpu"
+        self,
+        requests: Sequence[Request],
+        steps: int,
+        *,
+        skip: int = 0,
+        leaders: Sequence[int] = (),
+        device: torch.device | str = "cpu",
     ) -> None:
         draws = [_uniforms(request.seed, skip, steps) for request in requests]
         self._uniforms = torch.from_numpy(np.stack(draws)).float().to(device)
         self._temperature = torch.tensor([[request.sampling.temperature] for request in requests], device=device)
         self._top_p = torch.tensor([[request.sampling.top_p] for request in requests], device=device)
+        self._places = torch.tensor([*range(len(requests)), *leaders], device=device)
         self._step = 0
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores that leave one token a row, shapes ``(rows, vocabulary)``."""
         uniforms = self._uniforms[:, self._step]
         self._step += 1
-        probabilities = torch.softmax(scores.float() / self._temperature, dim=-1)
-        drawn = _draw(probabilities, self._top_p, uniforms)
+        probabilities = torch.softmax(scores[: len(uniforms)].float() / self._temperature, dim=-1)
+        drawn = _draw(probabilities, self._top_p, uniforms)[self._places]
         return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
 
 

@@ -1,0 +1,1 @@
+"""The STM ``encoder:<model>``: a transformer encoder, fine-tuned whole."""

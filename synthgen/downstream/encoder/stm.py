@@ -1,0 +1,95 @@
+"""The STM ``encoder:<model>``."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+
+from synthgen.downstream.encoder.fit import EncoderFit
+from synthgen.downstream.encoder.lesson import Lesson
+from synthgen.downstream.encoder.load import pretrained
+from synthgen.downstream.encoder.network import Network
+from synthgen.downstream.encoder.options import EncoderOptions
+from synthgen.downstream.encoder.together import train_together
+from synthgen.downstream.encoder.tokens import Tokens, longest
+from synthgen.downstream.encoder.training import Alone, train
+from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.errors import UserError
+
+
+class EncoderSTM:
+    """A Hub id or folder of a transformer encoder, fine-tuned whole under a new classification head.
+
+    The model is loaded, on the CPU, when the STM is made; it trains on the GPUs where there are some. Features are the
+    ids of a text's tokens, plus one, in the order of the text. Raises ``UserError`` for a model that is missing, no
+    encoder or damaged.
+    """
+
+    Options = EncoderOptions
+
+    def __init__(self, model: str, *, seed: int, options: EncoderOptions | None = None) -> None:
+        self.name = f"encoder:{model}"
+        self._seed = seed
+        self._options = options or EncoderOptions()
+        self._pretrained = pretrained(model)
+        self._network = self._build(2)
+        tokenizer = self._pretrained.tokenizer
+        limit = longest(self._network.module, self._pretrained.config, tokenizer)
+        wanted = self._options.max_length
+        self._tokens = Tokens(tokenizer, wanted if limit is None else min(wanted, limit))
+        self._started = False
+
+    def start(self, texts: Sequence[str]) -> csr_matrix:
+        """Return the features (n, max_length) of ``texts``; they fix nothing, the tokens are the model's."""
+        self._started = True
+        return self.features(texts)
+
+    def features(self, texts: Sequence[str]) -> csr_matrix:
+        """Return the features (n, max_length) of texts. Raises ``RuntimeError`` before a start."""
+        if not self._started:
+            raise RuntimeError("call start before features")
+        return self._tokens.rows(texts)
+
+    def fit(
+        self,
+        features: Features,
+        labels: IntArray,
+        weights: FloatArray | None = None,
+        *,
+        n_labels: int,
+        short: bool = False,
+    ) -> EncoderFit:
+        """Fine-tune from the pre-trained weights; ``short`` is one epoch on all samples.
+
+        Raises ``ValueError`` for no samples or weights that are negative or all zero, ``UserError`` where memory is
+        used up or the training diverges, ``SynthgenError`` where a process it is shared with fails.
+        """
+        relative = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if features.shape[0] != len(labels) or len(relative) != len(labels):
+            raise ValueError("features, labels and weights differ in length")
+        if not len(labels) or relative.min() < 0 or relative.max() <= 0:
+            raise ValueError("a fit needs samples, and weights of which none is negative and one is positive")
+        if n_labels != self._network.n_labels:
+            self._network = self._build(n_labels)
+        ids = np.asarray(labels, dtype=np.int64)
+        lesson = Lesson(features, ids, relative, self._options, self._seed, short)
+        processes = self._processes()
+        trained = (
+            train(self._network, lesson, Alone())
+            if processes == 1
+            else train_together(self._network, lesson, processes)
+        )
+        return EncoderFit(self._network, lesson, trained)
+
+    def _build(self, n_labels: int) -> Network:
+        tokenizer, config = self._pretrained.tokenizer, self._pretrained.config
+        pad = next((one for one in (tokenizer.pad_token_id, config.pad_token_id) if one is not None), 0)
+        module = self._pretrained.classifier(n_labels, self._seed)
+        return Network(module, pad=pad, n_labels=n_labels, name=self.name)
+
+    def _processes(self) -> int:
+        gpus, asked = torch.cuda.device_count() if torch.cuda.is_available() else 0, self._options.processes
+        if gpus and asked and asked > gpus:
+            raise UserError(f"STM {self.name} is to train in {asked} processes; this machine has {gpus} GPUs for them.")
+        return asked or max(1, gpus)

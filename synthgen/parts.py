@@ -1,0 +1,48 @@
+"""What a recipe's names stand for, and what a run has gathered so far."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from synthgen.downstream.stm import STM, Fit
+from synthgen.methods.base import Method
+from synthgen.plms.arrange import Arrangement
+from synthgen.pool import Pool
+from synthgen.privacy.vault import Vault
+from synthgen.records import Sample
+from synthgen.tasks.gold import Sealed
+from synthgen.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a recipe's names stand for, resolved and checked.
+
+    ``notes`` tell of the private samples: they are for their owner's eyes and no file. ``gold`` is opened when the last
+    choice is made, and not before.
+    """
+
+    task: Task
+    arrangement: Arrangement
+    stm: STM
+    method: Method
+    gold: Sealed | None
+    vault: Vault | None = None
+    notes: tuple[str, ...] = ()
+    pool: Pool | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a run has gathered so far.
+
+    ``fits`` are the STMs on all samples of each round, with the number of those samples, ``by_plm`` those on each PLM's
+    samples after the last: they are kept to be scored at the end.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    fits: list[tuple[int, Fit]] = field(default_factory=list)
+    by_plm: dict[str, Fit] = field(default_factory=dict)
+    loads: Counter[str] = field(default_factory=Counter)

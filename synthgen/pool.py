@@ -1,0 +1,93 @@
+"""Pools: texts generated before, by these or other PLMs, that stand in for what the PLMs would write zero-shot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+
+from synthgen.curate.curator import Curator
+from synthgen.errors import UserError
+from synthgen.generate import Harvest, Order
+from synthgen.plms.catalog import catalog
+from synthgen.records import Completion, Request, Sample
+from synthgen.seeds import derive_seed
+from synthgen.tasks.labelled import check_labels, label_names, label_of, rows_of, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Texts by PLM and label (names), in the order of their files; ``digest`` is a hash of the files' bytes."""
+
+    texts: Mapping[tuple[str, str], tuple[str, ...]]
+    source: str
+    digest: str
+
+    @property
+    def plms(self) -> tuple[str, ...]:
+        """The PLMs that wrote something, in order of first appearance."""
+        return tuple(dict.fromkeys(plm for plm, _ in self.texts))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.texts.values()))
+
+
+def read_pool(paths: Sequence[str], labels: Sequence[str]) -> Pool:
+    """Read JSONL, plain or ``.gz``, with ``text``, ``label`` (a name or a task id) and ``plm`` in every object.
+
+    Raises ``UserError`` with file and line for what is wrong, labels the task does not have and texts that name no PLM
+    among it, and where all texts have one label.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    digest = sha256()
+    name_of = label_names(labels)
+    for path in paths:
+        place = f"pool file {Path(path).name}"
+        for number, row in rows_of(Path(path), "pool", seen=digest.update):
+            where = f"Line {number} of {place}"
+            label = label_of(row.get("label"), name_of, labels, where)
+            if not isinstance(row.get("plm"), str) or not row["plm"].strip():
+                raise UserError(f'{where} has no plm; say who wrote each text, such as "plm": "gpt2".')
+            found.setdefault((row["plm"].strip(), label), []).append(text_of(row, "text", where))
+    check_labels([label for _, label in found], f"pool {', '.join(Path(path).name for path in paths)}")
+    names = ", ".join(Path(path).name for path in paths)
+    return Pool({key: tuple(texts) for key, texts in found.items()}, names, digest.hexdigest())
+
+
+def plms_of(pool: Pool) -> tuple[str, ...]:
+    """Return the PLMs of a pool as specs: families of the catalog as they are, others as ones that write no more."""
+    return tuple(plm if plm in catalog() else f"{plm}=pool" for plm in pool.plms)
+
+
+class Reserve:
+    """The texts of a pool that a run has not taken yet, in an order drawn from the run's seed."""
+
+    def __init__(self, pool: Pool, seed: int) -> None:
+        self._left = {key: _shuffled(key, texts, seed) for key, texts in pool.texts.items()}
+
+    def fill(self, order: Order, curator: Curator) -> tuple[Harvest, Order]:
+        """Take texts for ``order`` as long as there are some; return what came of it, and the order that is left.
+
+        Every text is judged as a completion would be, but for the closing quote: it ends where it ends.
+        """
+        result, left = Harvest(), dict(order.quota)
+        began = perf_counter()
+        for label in sorted(order.quota):
+            waiting = self._left.get((order.plm, label), [])
+            while left[label] and waiting:
+                number, text = waiting.pop()
+                name = f"pool-{order.plm}-{label}-{number:05d}"
+                sampling = replace(order.sampling, stop="")
+                request = Request(name, order.plm, order.round, label, "", 0, sampling)
+                verdict = curator.judge(request, Completion(name, text, "stop", 0, 0))
+                if isinstance(verdict, Sample):
+                    result.samples.append(verdict)
+                    left[label] -= 1
+                else:
+                    result.rejected.append(verdict)
+        result.curate_seconds = perf_counter() - began
+        return result, replace(order, quota=left)
+
+
+def _shuffled(key: tuple[str, str], texts: Sequence[str], seed: int) -> list[tuple[int, str]]:
+    return sorted(enumerate(texts), key=lambda row: derive_seed(seed, "pool", *key, row[0]))

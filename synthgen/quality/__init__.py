@@ -1,0 +1,1 @@
+"""What a labelled dataset is like besides the accuracy it leads to."""

@@ -1,0 +1,139 @@
+"""A study: several settings, each over the same seeds, on the same texts as far as these are the same for all.
+
+One file says it all (``recipes/compare-*.yaml``); every run of it is an ordinary one in a folder of its own.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from synthgen.api import execute
+from synthgen.errors import UserError
+from synthgen.recipe import Recipe, make_recipe, read_settings, without_addresses
+from synthgen.runs.folder import read_manifest
+from synthgen.runs.read import Run, load_run
+from synthgen.shelf import Shelf
+from synthgen.text import nearest
+
+_NAME = re.compile(r"[\w+.=-][\w+.= -]*")
+
+
+class Study(BaseModel):
+    """What is compared.
+
+    ``compare`` names the study. Each of the ``arms`` is a recipe's settings over the common ``settings``. The texts
+    of the arm ``pool``, which runs first, are every other arm's pool, so that zero-shot texts are paid for once a seed.
+    Differences are taken to the arm ``baseline``; without one, to the first.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    compare: str
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    arms: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    settings: dict[str, Any] = {}
+    pool: str | None = None
+    baseline: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Study":
+        for name in self.arms:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"an arm's name is a folder's name, and {name!r} cannot be one")
+        for role in ("pool", "baseline"):
+            name = getattr(self, role)
+            if name is not None and name not in self.arms:
+                raise ValueError(f"{role}: there is no arm {name!r}{nearest(name, list(self.arms))}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("a seed stands there twice")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run of a study, and where it is written."""
+
+    arm: str
+    recipe: Recipe
+    path: Path
+
+
+def is_study(path: Path) -> bool:
+    """Tell whether a file compares several settings; False for anything that cannot be read."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(loaded, dict) and "arms" in loaded
+
+
+def read_study(path: Path) -> Study:
+    """Read a study's file. Raises ``UserError`` where it is wrong, naming the nearest right setting."""
+    try:
+        return Study.model_validate(read_settings(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"A study has no {setting!r}{nearest(setting, list(Study.model_fields))}") from None
+        raise UserError(f"{setting} {first['msg'].removeprefix('Value error, ')}.".strip()) from None
+
+
+def entries(study: Study, out: Path) -> list[Entry]:
+    """Return the study's runs, seed after seed, the pool's arm first, in ``out/<arm>/seed-<n>``.
+
+    Raises ``UserError``, with the arm, where a recipe is wrong.
+    """
+    first = [study.pool] if study.pool else []
+    order = [*first, *(name for name in study.arms if name not in first)]
+    return [_entry(study, name, seed, out) for seed in study.seeds for name in order]
+
+
+def unequal(study: Study, out: Path) -> str | None:
+    """Return a sentence where the arms do not ask for equally many samples: no fair comparison."""
+    asked = {one.arm: len(without_addresses(one.recipe.plms)) * one.recipe.samples for one in entries(study, out)}
+    if len(set(asked.values())) == 1:
+        return None
+    return f"The arms ask for different numbers of samples: {', '.join(f'{arm} {n}' for arm, n in asked.items())}."
+
+
+def perform(entry: Entry, shelf: Shelf) -> Run:
+    """Execute one run of a study, watched by nobody."""
+    return execute(entry.recipe, out=entry.path, resume="if-possible", shelf=shelf)
+
+
+def run_study(
+    study: Study, out: Path, *, resume: bool = False, perform: Callable[[Entry, Shelf], Run] = perform
+) -> Iterator[Run]:
+    """Yield the finished runs as they come; with ``resume`` complete ones are taken as they are, others go on.
+
+    ``perform`` executes a run; another one may show it. Raises ``UserError`` before anything is written where an arm's
+    recipe is wrong, or where there are runs and ``resume`` is not asked for.
+    """
+    planned = entries(study, out)
+    if not resume and any((one.path / "recipe.yaml").exists() for one in planned):
+        raise UserError(f"{out} already holds runs of a study; add --resume to go on with it, or choose another --out.")
+    shelf = Shelf()
+    for one in planned:
+        if read_manifest(one.path).get("status") == "complete" and load_run(one.path).recipe.work == one.recipe.work:
+            yield load_run(one.path)
+            continue
+        yield perform(one, shelf)
+
+
+def _entry(study: Study, name: str, seed: int, out: Path) -> Entry:
+    settings = {"method": name, **study.settings, **study.arms[name], "seed": seed}
+    if study.pool and name != study.pool and "pool" not in settings:
+        source = _entry(study, study.pool, seed, out)
+        rounds = range(source.recipe.rounds + 1)
+        settings["pool"] = [str(source.path / "rounds" / f"{number:02d}" / "samples.jsonl") for number in rounds]
+    try:
+        recipe = make_recipe(settings)
+    except UserError as error:
+        raise UserError(f"Arm {name}: {error}") from None
+    return Entry(name, recipe, out / name / f"seed-{seed}")
