@@ -185,7 +185,8 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     setting = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"There is no setting {setting!r}{nearest(setting, list(Recipe.model_fields))}"
+        known = Privacy.model_fields if first["loc"][0] == "privacy" and len(first["loc"]) > 1 else Recipe.model_fields
+        return f"There is no setting {setting!r}{nearest(str(first['loc'][-1]), list(known))}"
     if first["type"] == "missing":
         return f"The recipe has no {setting!r}; it is needed."
     message = first["msg"].removeprefix("Value error, ")

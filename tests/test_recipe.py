@@ -49,6 +49,7 @@ def test_a_recipe_reads_back_as_it_was_written(
         ({"samples": 5, "rounds": 4}, "4 demonstrations are more than the 2 samples"),
         ({"plms": ()}, "plms"),
         ({"sampels": 10}, "did you mean samples?"),
+        ({"privacy": {"epsilonn": 1}}, "did you mean epsilon?"),
         ({"profile": "huge"}, "choose pocket or paper"),
         ({"temperature": 0}, "temperature"),
         ({"top_p": 1.5}, "top_p"),
