@@ -27,7 +27,8 @@ class Bilevel(BaseModel):
     norm of the gradient.
 
     ``normalise`` lets samples compete within their label only: each label keeps its share of the weight, in the
-    training as in the judging, and its own ``threshold``. Without it, as published, all of one label may end up low.
+    training as in the judging, and its own ``threshold``, and no sample is credited for a shift of all logits alike,
+    which only trades one label for another. Without it, as published, all of one label may end up low.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,7 +111,8 @@ def outer_step(
         -(inner_lr / S) s_i (1 - sigmoid(theta_i)) <grad l_i(w), g>
         <grad l_i(w), g> = <p_i - onehot_i, change of the logits i along g>
 
-    so that one Jacobian-vector product takes the place of the second backward pass of the published code.
+    so that one Jacobian-vector product takes the place of the second backward pass of the published code. With
+    ``normalise`` the changes are taken less their mean, weighted by ``s``.
     """
     weights, probabilities = sample_weights(theta, labels, settings), fit.predict_proba(features)
     counted = _counted(weights, labels, outer, settings)
@@ -118,7 +120,11 @@ def outer_step(
     direction = fit.pull(features[outer], counted[:, None] * slopes)
     errors = probabilities.copy()
     errors[np.arange(len(labels)), labels] -= 1.0
-    along = (errors * fit.push(features, direction)).sum(axis=1)
+    moved = fit.push(features, direction)
+    if settings.normalise:
+        # Otherwise this shift rules: whole labels rise and fall together, and in Adam's steps the rest is lost.
+        moved = moved - np.average(moved, axis=0, weights=weights)
+    along = (errors * moved).sum(axis=1)
     gradient = -(settings.inner_lr / weights.sum()) * weights * expit(-theta) * along
     return gradient, float(counted @ values / counted.sum())
 

@@ -18,6 +18,9 @@ EPOCHS = 6
 BATCH = 16
 RATE = 3.0
 """For rows of unit length. At 1 the samples only drift away from 1/C, at 10 the last batch decides."""
+BIAS_RATE = 0.1 * RATE
+"""The bias is in every sample: at the full rate it swings with the labels of the last batches, and the map shows the
+swing, one stripe a label, in place of the samples."""
 
 
 def watch_epochs(features: Features, labels: IntArray, weights: FloatArray, *, n_labels: int) -> FloatArray:
@@ -30,17 +33,26 @@ def watch_epochs(features: Features, labels: IntArray, weights: FloatArray, *, n
     draw = np.random.default_rng(0)
     seen = np.empty((EPOCHS, len(labels), n_labels))
     for epoch in range(EPOCHS):
-        order = draw.permutation(len(labels))
+        order = _spread(draw.permutation(len(labels)), labels)
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             batch, columns = _narrow(features[rows])
             slopes = softmax(batch @ parameters[columns] + bias, axis=1)
             slopes[np.arange(len(rows)), labels[rows]] -= 1.0
-            slopes *= RATE * relative[rows, None] / len(rows)
-            parameters[columns] -= batch.T @ slopes
-            bias -= slopes.sum(axis=0)
+            slopes *= relative[rows, None] / len(rows)
+            parameters[columns] -= RATE * (batch.T @ slopes)
+            bias -= BIAS_RATE * slopes.sum(axis=0)
         seen[epoch] = softmax(features @ parameters + bias, axis=1)
     return seen
+
+
+def _spread(order: IntArray, labels: IntArray) -> IntArray:
+    """Return ``order`` with every label spread evenly over it, so that each batch has about the shares of the whole."""
+    places = np.empty(len(order))
+    for label in np.unique(labels):
+        own = labels[order] == label
+        places[own] = (np.arange(own.sum()) + 0.5) / own.sum()
+    return np.asarray(order[np.argsort(places, kind="stable")])
 
 
 def _narrow(batch: Features) -> tuple[Features, NDArray[np.integer[Any]] | slice]:
