@@ -152,7 +152,9 @@ class Published:
         features, labels = data.features[rows], data.labels[rows]
 
         def fit(brief: bool) -> HeadFit:
-            return self._stm.fit(features, labels, weights, n_labels=N_LABELS, short=brief)
+            found = self._stm.fit(features, labels, weights, n_labels=N_LABELS, short=brief)
+            assert found.parameters.size  # a head is trained when its parameters are first asked for
+            return found
 
         self.clock.run(part, lambda: fit(True))
         trained: HeadFit = self.clock.run(part, lambda: fit(short))

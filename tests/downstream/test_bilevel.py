@@ -107,16 +107,23 @@ def _double_backward(
 ) -> tuple[FloatArray, float]:
     net, x, y = fit.net, torch.as_tensor(rows), torch.as_tensor(labels)
     outer = torch_loss(net(x), y, settings.outer) * torch.as_tensor(counted)
-    wanted = torch.autograd.grad(outer.sum(), list(net.parameters()))
+    moving = list(net.parameters())
+    wanted = list(torch.autograd.grad(outer.sum(), moving))
     free = torch.tensor(theta, requires_grad=True)
     weights = torch.sigmoid(free)
+    logits = net(x)
     if settings.normalise:
         means = torch.stack([weights[y == label].mean() for label in range(3)])
         weights = weights * (weights.mean() / means)[y].detach()
-    losses = torch.nn.functional.cross_entropy(net(x), y, reduction="none")
+        # As if the step also moved an offset of the logits, whose outer gradient undoes their mean change.
+        change = fit.push(rows, dict(zip(fit.parameters, wanted, strict=True)))
+        wanted.append(-torch.tensor(np.average(change, axis=0, weights=weights.detach().numpy())))
+        moving.append(torch.zeros(3, dtype=torch.float64, requires_grad=True))
+        logits = logits + moving[-1]
+    losses = torch.nn.functional.cross_entropy(logits, y, reduction="none")
     inner = (weights * losses).sum() / weights.sum().detach()
-    slopes = torch.autograd.grad(inner, list(net.parameters()), create_graph=True)
-    moved = [value - settings.inner_lr * slope for value, slope in zip(net.parameters(), slopes, strict=True)]
+    slopes = torch.autograd.grad(inner, moving, create_graph=True)
+    moved = [value - settings.inner_lr * slope for value, slope in zip(moving, slopes, strict=True)]
     (gradient,) = torch.autograd.grad(moved, [free], grad_outputs=wanted)
     return np.asarray(gradient), float(outer.sum().detach() / counted.sum())
 
@@ -242,7 +249,9 @@ def test_planted_wrong_labels_lose_their_weight(recorded: Read, plm: str, seed: 
     stm = TfidfSTM()
     features = stm.start(texts)
     learned = learn_weights(stm.fit, features, marked, n_labels=2, seed=seed, settings=Bilevel())
-    assert area(learned.weights, wrong) > 0.93
+    found = area(learned.weights, wrong)
+    print(f"{plm} seed {seed}: AUC {found:.3f}")
+    assert found > 0.85
     assert learned.split < 1e-9
     # The STM, trained by the weights, contradicts the wrong labels that it used to believe.
     given, weighted = (
@@ -270,4 +279,4 @@ def test_every_stm_can_have_its_samples_weighed(stm: STM, reviews: Callable[[int
     learned = learn_weights(stm.fit, stm.start(texts), marked, n_labels=2, seed=0, settings=settings)
     assert learned.outer_losses.shape == (12,)
     assert learned.class_means.shape == (12, 2)
-    assert area(learned.weights, wrong) > 0.85
+    assert area(learned.weights, wrong) > 0.95

@@ -41,7 +41,8 @@ def execute(path: Path, *, cwd: Path, home: Path, runs: Path) -> Any:
             connection_file=str(Path(sockets) / "kernel.json"),
         )
         client = NotebookClient(notebook, km=manager, timeout=PATIENCE, resources={"metadata": {"path": str(cwd)}})
-        asyncio.run(client.async_execute(env=environment))
+        # Of itself nbclient leaves a kernel whose manager it was given running.
+        asyncio.run(client.async_execute(env=environment, cleanup_kc=True))
     return notebook
 
 
