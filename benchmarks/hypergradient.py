@@ -1,7 +1,7 @@
 """SunGen's outer step beside the published way: one Jacobian-vector product against a backward pass of a backward pass.
 
     python benchmarks/hypergradient.py
-    python benchmarks/hypergradient.py --texts 512 --repeats 3
+    python benchmarks/hypergradient.py --models BiLSTM --texts 4096
 
 Both ways judge by all texts, in batches of the same size, and give the gradient by the weight of every text; training
 between steps costs both the same and is left out. Ours is `synthgen.downstream.bilevel.outer_step`. The published way
@@ -187,6 +187,7 @@ def measure(model: str, ours: bool, texts: int, batch: int, repeats: int) -> Mea
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--repeats", type=int, default=3)
@@ -195,7 +196,7 @@ def main() -> None:
     print("| model | batch | double backward, s | ours, s | times faster | double backward, MB | ours, MB | apart |")
     print("|---|---|---|---|---|---|---|---|")
     context = multiprocessing.get_context("spawn")
-    for model in MODELS:
+    for model in given.models:
         for batch in given.batches:
             found = []
             for ours in (False, True):

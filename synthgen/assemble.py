@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,9 @@ def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, .
         return None, ()
     if not recipe.private:
         raise UserError(f"{recipe.method} learns from private samples; give --private FILE.")
+    private = {_content(path) for path in recipe.private}
+    if shared := [Path(path).name for path in recipe.pool if _content(path) in private]:
+        raise UserError(f"Pool {shared[0]} is one of the private files; a pool's texts are shown and published.")
     gold = Path(recipe.gold).resolve() if recipe.gold else None
     if recipe.privacy.enabled and gold in [Path(path).resolve() for path in recipe.private]:
         raise UserError("--gold is one of the private files, and accuracy is not noised; measure on other samples.")
@@ -96,6 +100,14 @@ def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, .
     records = read_records(recipe.private, task.labels, embedder)
     notes = check_records(records, task.labels, recipe.privacy)
     return Vault(records, embedder, recipe.privacy, seed=recipe.seed, n_labels=len(task.labels)), tuple(notes)
+
+
+def _content(path: str) -> bytes | str:
+    """Return a hash of a file's content, so that a copy is known; the path where it cannot be read."""
+    try:
+        return sha256(Path(path).read_bytes()).digest()
+    except OSError:
+        return str(Path(path).resolve())
 
 
 def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:

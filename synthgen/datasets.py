@@ -1,5 +1,6 @@
 """Any labelled dataset, not only a run's: read it, train an STM on it, score it, map it."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,17 +110,27 @@ def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
     return {**defaults, **columns}
 
 
-def _from_jsonl(file: Path, task: Task | None) -> dict[str, list[Any]]:
-    from synthgen.tasks.labelled import label_names, label_of, rows_of, text_of
+_MORE = ("weight", "plm", "id")
 
-    labels = task.labels if task else None
+
+def _from_jsonl(file: Path, task: Task | None) -> dict[str, list[Any]]:
+    from synthgen.tasks.labelled import rows_of
+
+    place = f"dataset file {file.name}"
+    rows = ((f"Line {number} of {place}", row) for number, row in rows_of(file, "dataset"))
+    return _checked(rows, task.labels if task else None)
+
+
+def _checked(rows: Iterable[tuple[str, dict[str, Any]]], labels: Sequence[str] | None) -> dict[str, list[Any]]:
+    """Return the columns of ``(where, row)`` pairs. Raises ``UserError``, with where, for what a row may not hold."""
+    from synthgen.tasks.labelled import label_names, label_of, text_of
+
     name_of = label_names(labels)
     columns: dict[str, list[Any]] = {"text": [], "label": []}
-    for number, row in rows_of(file, "dataset"):
-        where = f"Line {number} of dataset file {file.name}"
+    for where, row in rows:
         if not columns["text"]:
-            columns |= {name: [] for name in ("weight", "plm", "id") if name in row}
-        for name in ("weight", "plm", "id"):
+            columns |= {name: [] for name in _MORE if name in row}
+        for name in _MORE:
             if (name in row) != (name in columns):
                 raise UserError(f"{where} and the first differ in having a {name}; give one on every line or on none.")
         columns["text"].append(text_of(row, "text", where))
@@ -162,12 +173,13 @@ def _from_parquet(file: Path, task: Task | None) -> dict[str, list[Any]]:
         raise UserError(f"{file} is not readable Parquet: {' '.join(str(error).split())[:150]}.") from None
     if missing := {"text", "label"} - set(table.column_names):
         raise UserError(f"{file} has no column {' and '.join(sorted(missing))}.")
-    wanted = ("text", "label", "weight", "plm", "id")
-    columns = {name: table[name].to_pylist() for name in wanted if name in table.column_names}
+    columns = {name: table[name].to_pylist() for name in ("text", "label", *_MORE) if name in table.column_names}
     if columns["label"] and isinstance(columns["label"][0], int):
         info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
         names = info.get("info", {}).get("features", {}).get("label", {}).get("names") or (task and list(task.labels))
         if not names:
             raise UserError(f"{file} has label ids without names; say --task.")
-        columns["label"] = [names[label] for label in columns["label"]]
-    return columns
+    else:
+        names = list(task.labels) if task else None
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    return _checked(((f"Row {number} of {file.name}", row) for number, row in enumerate(rows, start=1)), names)

@@ -1,12 +1,13 @@
 """The loop: plan, generate, curate, learn, select, round after round; then weigh, and write what came out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
 from synthgen.curate.curator import Curator
+from synthgen.downstream.stm import Fit
 from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted, one_at_a_time
 from synthgen.gather import gather
 from synthgen.methods.base import Demonstration
@@ -48,6 +49,7 @@ def _rounds(
             gather(recipe, parts, run, room, number, plan, curator, reserve, so_far, observe)
         with _stage("learn", so_far, observe):
             learned = parts.method.learn(so_far.samples)
+            _train(parts, [learned.fit, *(learned.by_plm.values() if number == recipe.rounds else ())])
             write_dynamics(run.round_folder(number) / "dynamics.parquet", so_far.samples, learned.dynamics)
         with _stage("select", so_far, observe):
             demonstrations = parts.method.select(number, so_far.samples, learned)
@@ -64,6 +66,7 @@ def _rounds(
 def _finish(parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, began: float) -> dict[str, Any]:
     with _stage("learn", so_far, observe):
         weights, final, notes = parts.method.weigh(so_far.samples)
+        _train(parts, [final])
         for note in notes:
             observe(Note(note))
         # Six digits: far finer than the weights mean anything, coarser than what libraries may differ in.
@@ -81,6 +84,12 @@ def _finish(parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, b
     metrics = accuracy | counted(parts, so_far, samples)
     run.write_metrics(metrics)
     return metrics
+
+
+def _train(parts: Parts, fits: Sequence[Fit]) -> None:
+    """Have fits that train when they are first asked trained by now: nothing is trained once gold is open."""
+    for fit in fits:
+        fit.predict_proba(parts.stm.features([]))
 
 
 @contextmanager

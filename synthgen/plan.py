@@ -8,7 +8,7 @@ from synthgen.downstream.registry import check_stm
 from synthgen.downstream.stm import STM
 from synthgen.errors import UserError
 from synthgen.estimate import memory_of, time_of
-from synthgen.methods import make_method
+from synthgen.methods import find_method, make_method
 from synthgen.methods.base import PrivateMethod
 from synthgen.plms.arrange import arrange
 from synthgen.plms.catalog import PLM
@@ -39,6 +39,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
+    feeds_back = find_method(recipe.method).feedback
     return {
         "method": recipe.method,
         "task": task.name,
@@ -57,7 +58,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         ),
         "prompts": {
             "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
-            "few_shot": {label: method.example(label) for label in task.labels[:2]},
+            **({"few_shot": {label: method.example(label) for label in task.labels[:2]}} if feeds_back else {}),
         },
     }
 

@@ -1,6 +1,6 @@
 """Pools: texts generated before, by these or other PLMs, that stand in for what the PLMs would write zero-shot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from synthgen.curate.curator import Curator
 from synthgen.errors import UserError
 from synthgen.generate import Harvest, Order
 from synthgen.plms.catalog import catalog
+from synthgen.plms.resolve import can_name
 from synthgen.records import Completion, Request, Sample
 from synthgen.seeds import derive_seed
 from synthgen.tasks.labelled import check_labels, label_names, label_of, rows_of, text_of
@@ -33,25 +34,34 @@ class Pool:
 
 
 def read_pool(paths: Sequence[str], labels: Sequence[str]) -> Pool:
-    """Read JSONL, plain or ``.gz``, with ``text``, ``label`` (a name or a task id) and ``plm`` in every object.
+    """Read run folders, whose samples are a pool, and JSONL files, plain or ``.gz``.
 
-    Raises ``UserError`` with file and line for what is wrong, labels the task does not have and texts that name no PLM
-    among it, and where all texts have one label.
+    Every object has ``text``, ``label`` (a name or a task id) and ``plm``. Raises ``UserError`` with file and line for
+    what is wrong, labels the task does not have and texts that name no PLM among it, and where all have one label.
     """
     found: dict[tuple[str, str], list[str]] = {}
     digest = sha256()
     name_of = label_names(labels)
-    for path in paths:
-        place = f"pool file {Path(path).name}"
-        for number, row in rows_of(Path(path), "pool", seen=digest.update):
+    for path in _files(paths):
+        place = f"pool file {path.name}"
+        for number, row in rows_of(path, "pool", seen=digest.update):
             where = f"Line {number} of {place}"
             label = label_of(row.get("label"), name_of, labels, where)
             if not isinstance(row.get("plm"), str) or not row["plm"].strip():
                 raise UserError(f'{where} has no plm; say who wrote each text, such as "plm": "gpt2".')
-            found.setdefault((row["plm"].strip(), label), []).append(text_of(row, "text", where))
-    check_labels([label for _, label in found], f"pool {', '.join(Path(path).name for path in paths)}")
+            if not can_name(plm := row["plm"].strip()):
+                raise UserError(
+                    f"{where} has the plm {plm[:40]!r}; files are called by it: use letters, digits, '-', '_' and '.'."
+                )
+            found.setdefault((plm, label), []).append(text_of(row, "text", where))
     names = ", ".join(Path(path).name for path in paths)
+    check_labels([label for _, label in found], f"pool {names}")
     return Pool({key: tuple(texts) for key, texts in found.items()}, names, digest.hexdigest())
+
+
+def _files(paths: Sequence[str]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        yield from sorted(path.glob("rounds/*/samples.jsonl")) if (path / "recipe.yaml").is_file() else [path]
 
 
 def plms_of(pool: Pool) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ One file says it all (``recipes/compare-*.yaml``); every run of it is an ordinar
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from synthgen.api import execute
+from synthgen.assemble import assemble
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, make_recipe, read_settings, without_addresses
 from synthgen.runs.folder import read_manifest
@@ -42,9 +43,12 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "Study":
-        for name in self.arms:
+        for name in (self.compare, *self.arms):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"an arm's name is a folder's name, and {name!r} cannot be one")
+                raise ValueError(f"studies and arms are called as folders are, and {name!r} cannot be one")
+        for name, settings in {"settings": self.settings, **self.arms}.items():
+            if "seed" in settings:
+                raise ValueError(f"{name}: a seed stands there; give seeds for all")
         for role in ("pool", "baseline"):
             name = getattr(self, role)
             if name is not None and name not in self.arms:
@@ -69,7 +73,7 @@ def is_study(path: Path) -> bool:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
-    return isinstance(loaded, dict) and "arms" in loaded
+    return isinstance(loaded, dict) and not {"arms", "seeds", "compare"}.isdisjoint(loaded)
 
 
 def read_study(path: Path) -> Study:
@@ -77,11 +81,13 @@ def read_study(path: Path) -> Study:
     try:
         return Study.model_validate(read_settings(path))
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is missing under its right name too; the misspelling says more.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         setting = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise UserError(f"A study has no {setting!r}{nearest(setting, list(Study.model_fields))}") from None
-        raise UserError(f"{setting} {first['msg'].removeprefix('Value error, ')}.".strip()) from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"Study {path.name}: {f'{setting}: ' if setting else ''}{said}.") from None
 
 
 def entries(study: Study, out: Path) -> list[Entry]:
@@ -119,6 +125,7 @@ def run_study(
     if not resume and any((one.path / "recipe.yaml").exists() for one in planned):
         raise UserError(f"{out} already holds runs of a study; add --resume to go on with it, or choose another --out.")
     shelf = Shelf()
+    _check_arms(planned, study, shelf)
     for one in planned:
         if read_manifest(one.path).get("status") == "complete" and load_run(one.path).recipe.work == one.recipe.work:
             yield load_run(one.path)
@@ -126,12 +133,30 @@ def run_study(
         yield perform(one, shelf)
 
 
+def asked(study: Study, out: Path) -> str | None:
+    """Return a sentence on private samples that several runs ask: each promises for itself."""
+    runs = [one.recipe for one in entries(study, out) if one.recipe.private and one.recipe.privacy.enabled]
+    if len(runs) < 2:
+        return None
+    total = sum(recipe.privacy.epsilon for recipe in runs)
+    return f"{len(runs)} runs ask private samples; together they may spend an epsilon of up to {total:g}."
+
+
+def _check_arms(planned: Sequence[Entry], study: Study, shelf: Shelf) -> None:
+    """Raise ``UserError`` for what would be found wrong when an arm's turn comes: methods, options, files, STMs."""
+    for one in {entry.arm: entry for entry in reversed(planned)}.values():
+        fed = study.pool is not None and one.arm != study.pool and "pool" not in study.arms[one.arm]
+        try:
+            assemble(one.recipe.model_copy(update={"pool": ()}) if fed else one.recipe, look=False, shelf=shelf)
+        except UserError as error:
+            raise UserError(f"Arm {one.arm}: {error}") from None
+
+
 def _entry(study: Study, name: str, seed: int, out: Path) -> Entry:
     settings = {"method": name, **study.settings, **study.arms[name], "seed": seed}
     if study.pool and name != study.pool and "pool" not in settings:
-        source = _entry(study, study.pool, seed, out)
-        rounds = range(source.recipe.rounds + 1)
-        settings["pool"] = [str(source.path / "rounds" / f"{number:02d}" / "samples.jsonl") for number in rounds]
+        # Absolute: a run is repeated from its recipe, from anywhere.
+        settings["pool"] = [str(_entry(study, study.pool, seed, out).path.resolve())]
     try:
         recipe = make_recipe(settings)
     except UserError as error:

@@ -160,3 +160,28 @@ def test_the_command_takes_the_plms_from_the_pool(
         main(["zerogen", "--task", "imdb", "--pool", path, "--profile", "pocket", *few])
     assert end.value.code == 0
     assert json.loads(capsys.readouterr().out)["samples_by_plm"] == {"gpt2": 4, "gpt2-xl": 4}
+
+
+def test_a_private_file_or_a_copy_of_it_is_no_pool(tmp_path: Path) -> None:
+    private = put(tmp_path / "private.jsonl", [row(n, n % 2, plm="gpt2") for n in range(8)])
+    copy = tmp_path / "copy.jsonl"
+    copy.write_bytes(Path(private).read_bytes())
+    for pool in (private, str(copy)):
+        wanted = recipe(
+            pool, method="wasp", private=(private,), plms=("gpt2",), samples=4, rounds=1, demos=2, candidates=2
+        )
+        with pytest.raises(UserError, match="is one of the private files"):
+            execute(wanted, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_is_a_pool(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", [row(n, n % 2, plm="gpt2") for n in range(8)])
+    first = execute(recipe(path, plms=("gpt2",), samples=8, curate=False), out=tmp_path / "first")
+    second = execute(recipe(str(first.path), plms=("gpt2",), samples=8, curate=False), out=tmp_path / "second")
+    assert {one["text"] for one in first.samples()} == {one["text"] for one in second.samples()}
+
+
+def test_a_plm_that_cannot_name_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Line 1 .* has the plm 'org/model'"):
+        read_pool([put(tmp_path / "a.jsonl", [row(1, plm="org/model")])], TASK.labels)

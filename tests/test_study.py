@@ -9,7 +9,7 @@ import yaml
 
 from synthgen.cli import main
 from synthgen.errors import UserError
-from synthgen.study import entries, is_study, read_study, run_study, unequal
+from synthgen.study import asked, entries, is_study, read_study, run_study, unequal
 
 FEW = {
     "task": "imdb", "plms": ["gpt2", "opt"], "samples": 20, "rounds": 1, "demos": 2, "candidates": 8,
@@ -65,6 +65,11 @@ def test_arms_that_ask_for_different_totals_are_named(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, "twice"),
         ({"arms": {"zerogen": {"smaples": 3}}}, "Arm zerogen: There is no setting 'smaples'; did you mean samples?"),
         ({"arms": {"zerogen": {"method": "zerogen", "samples": 1}}}, "Arm zerogen: "),
+        ({"seedz": [1], "seeds": None}, "did you mean seeds?"),
+        ({"armz": {}, "arms": None}, "did you mean arms?"),
+        ({"arms": {"zerogen": None}}, "arms.zerogen"),
+        ({"compare": "../up"}, "cannot be one"),
+        ({"arms": {"zerogen": {"seed": 5}}}, "give seeds for all"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_runs(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
@@ -87,6 +92,30 @@ def test_the_recipes_that_ship_are_right(path: Path) -> None:
         if not find_method(recipe.method).private:
             task = the_task(recipe.task, recipe.labels, recipe.about)
             make_method(recipe, task, recipe.plms, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"zerogen": {}, "progenn": {}}, "Arm progenn: There is no method 'progenn'; did you mean progen?"),
+        ({"zerogen": {}, "fusegen": {"options": {"updtes": 3}}}, "no option 'updtes'; did you mean updates?"),
+        ({"zerogen": {}, "wasp": {"private": ["none.jsonl"]}}, "Arm wasp: There is no private"),
+    ],
+)
+def test_the_last_arm_is_checked_before_the_first_runs(arms: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as found:
+        list(run_study(read_study(put(tmp_path / "study.yaml", arms=arms)), tmp_path / "out"))
+    assert said in str(found.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_private_samples_may_spend_in_all_is_said(tmp_path: Path) -> None:
+    private = tmp_path / "private.jsonl"
+    arms = {"zerogen": {}, "wasp": {"private": [str(private)]}}
+    said = asked(read_study(put(tmp_path / "study.yaml", arms=arms)), tmp_path / "out")
+    assert said is not None
+    assert "2 runs" in said
+    assert "epsilon of up to 8" in said
 
 
 def test_the_command_runs_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,10 @@ def compare(
     if measured := [(row["name"], row["quality"]) for row in groups if row["quality"]]:
         console.print("", quality_table(measured), sep="\n")
     console.print()
-    for sentence in (difference_note(groups), FAIRNESS):
+    shared = (
+        "Texts taken from a pool cost nothing here; whoever wrote them paid." if any(r["pooled"] for r in rows) else ""
+    )
+    for sentence in (difference_note(groups), FAIRNESS, shared):
         if sentence:
             console.print(sentence, highlight=False, markup=False)
     console.print(str(target), soft_wrap=True, highlight=False)

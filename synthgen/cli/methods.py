@@ -106,6 +106,10 @@ def plan_recipe(
     json: o.Json = False,
 ) -> None:
     """Plan a recipe."""
+    from synthgen.study import is_study
+
+    if is_study(recipe):
+        raise UserError("A study is planned arm by arm: synthgen plan METHOD with the settings of one.")
     _plan(Settled(read_recipe(recipe)), None, "never", json)
 
 

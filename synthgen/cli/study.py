@@ -16,14 +16,15 @@ def run_and_compare(recipe: Path, out: Path | None, resume: ResumeOption, *, as_
     from synthgen.api import execute
     from synthgen.cli.look import compare
     from synthgen.cli.watch import Watcher
-    from synthgen.study import entries, read_study, run_study, unequal
+    from synthgen.study import asked, entries, read_study, run_study, unequal
 
     study = read_study(recipe)
     folder = out or Path("runs") / study.compare
     console = Console(stderr=True)
     planned = entries(study, folder)
-    if note := unequal(study, folder):
-        console.print(Text(note), soft_wrap=True)
+    for note in (unequal(study, folder), asked(study, folder)):
+        if note:
+            console.print(Text(note), soft_wrap=True)
 
     def watched(entry: Entry, shelf: Shelf) -> Run:
         place = planned.index(entry) + 1
@@ -35,4 +36,4 @@ def run_and_compare(recipe: Path, out: Path | None, resume: ResumeOption, *, as_
         accuracy = run.metrics.get("accuracy")
         said = "" if accuracy is None else f", accuracy {accuracy:.4f}"
         console.print(Text(f"{run.path}: {run.metrics['samples']} samples{said}."), soft_wrap=True)
-    compare([folder], out=folder / "comparison.png", baseline=study.baseline, json_=as_json)
+    compare([folder], out=folder / "comparison.png", baseline=study.baseline or next(iter(study.arms)), json_=as_json)

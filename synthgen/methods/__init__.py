@@ -101,6 +101,7 @@ def make_method(
     except ValidationError as error:
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"Option {option!r} of {recipe.method}: {first['msg']}{nearest(option, list(kind.Options.model_fields))}"
-        ) from None
+        if first["type"] == "extra_forbidden":
+            near = nearest(option, list(kind.Options.model_fields))
+            raise UserError(f"{recipe.method} has no option {option!r}{near}") from None
+        raise UserError(f"Option {option!r} of {recipe.method}: {first['msg']} (given: {first['input']!r}).") from None

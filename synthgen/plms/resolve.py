@@ -39,7 +39,7 @@ def resolve_plms(
         if known:
             given = _split_name(spec)[1]
             raise UserError(f"Two PLMs are called {plm.name!r}; give one another name: --plms other={given}.")
-        if not _can_name(plm.name):
+        if not can_name(plm.name):
             raise UserError(
                 f"{plm.name[:LONGEST]!r} cannot name a PLM: use up to {LONGEST} letters, digits, '-', '_' and '.', "
                 "and not 'all', which means every PLM; --plms NAME=... gives a name."
@@ -84,7 +84,7 @@ def resolve_plm(spec: str, profile: Size, *, endpoints: Sequence[str] = ()) -> P
     )
 
 
-def _can_name(name: str) -> bool:
+def can_name(name: str) -> bool:
     """Tell whether a name can be that of a file, and of a PLM in the recipe's ``serving``."""
     plain = name.replace("-", "").replace("_", "").replace(".", "")
     return plain.isalnum() and not name.startswith((".", "-")) and len(name.encode()) <= LONGEST and name != "all"

@@ -92,6 +92,7 @@ def _row(name: str, recipe: Mapping[str, Any], metrics: Mapping[str, Any], arm: 
         "tokens": tokens.get("prompt", 0) + tokens.get("completion", 0) if tokens else None,
         "seconds": (metrics.get("seconds") or {}).get("total"),
         "gold": metrics.get("gold"),
+        "pooled": bool(recipe.get("pool")),
         "setting": json.dumps(_setting(recipe, arm), sort_keys=True, default=str),
     }
 

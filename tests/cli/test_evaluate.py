@@ -2,13 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cli.conftest import Cli
 from sklearn.metrics import f1_score
 
 from synthgen.datasets import read_dataset
+from synthgen.errors import UserError
 from synthgen.evaluate import macro_f1
+from synthgen.tasks.registry import load_task
 
 
 def rows(count: int, **more: object) -> list[dict[str, object]]:
@@ -99,3 +104,27 @@ def test_wrong_references(cli: Cli, tmp_path: Path, gold: Path, arguments: list[
     ran = cli("evaluate", data, "--task", "imdb", "--gold", gold, *arguments)
     assert ran.code == 2
     assert says in ran.err
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"label": [0, 5, 1, 0]}, "Row 2 of data.parquet has the label id 5"),
+        ({"label": [0, -1, 1, 0]}, "Row 2 of data.parquet has the label id -1"),
+        ({"label": ["positive", None, "negative", "negative"]}, "Row 2 of data.parquet has no label"),
+        ({"label": [0.0, 1.0, 1.0, 0.0]}, "Row 1 of data.parquet has a label"),
+        ({"text": ["a b", None, "c d", "e f"]}, "Row 2 of data.parquet has no text"),
+        ({"weight": [1.0, -1.0, 1.0, 1.0]}, "Row 2 of data.parquet has a weight"),
+        ({"weight": [1.0, float("nan"), 1.0, 1.0]}, "Row 2 of data.parquet has a weight"),
+        ({"weight": [None, 1.0, 1.0, 1.0]}, "Row 1 of data.parquet has a weight"),
+        ({"plm": ["a", "a", None, "a"]}, "Row 3 of data.parquet has no plm"),
+    ],
+)
+def test_a_wrong_value_in_parquet_is_told_with_its_row(
+    columns: dict[str, list[Any]], said: str, tmp_path: Path
+) -> None:
+    whole = {"text": ["a b", "c d", "e f", "g h"], "label": [0, 1, 1, 0]} | columns
+    pq.write_table(pa.table(whole), tmp_path / "data.parquet")
+    with pytest.raises(UserError) as found:
+        read_dataset(tmp_path / "data.parquet", load_task("imdb"))
+    assert said in str(found.value)
