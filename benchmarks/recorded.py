@@ -140,8 +140,8 @@ def table(results: list[dict[str, Any]]) -> Iterator[str]:
     for spec in dict.fromkeys(row["stm"] for row in results):
         own = [row for row in results if row["stm"] == spec]
         ways = [way for way in WAYS if any(row["way"] == way for row in own)]
-        yield f"\n`{Path(spec).name if ':' not in spec else spec.split(':')[0] + ':' + Path(spec).name}`, "
-        yield f"{own[0]['gold']:,} reviews:\n"
+        kind, colon, model = spec.partition(":")
+        yield f"\nSTM `{kind}{colon}{Path(model).name}`, gold: {own[0]['gold']:,} reviews:\n"
         yield "| pool | samples | " + " | ".join(ways) + " |"
         yield "|---" * (len(ways) + 2) + "|"
         for name in dict.fromkeys(row["pool"] for row in own):

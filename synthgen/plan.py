@@ -1,6 +1,8 @@
 """What a recipe would do: counts, prompts as they would be sent, tokens, time, memory."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, cast
 
 from synthgen.assemble import open_vault
@@ -15,6 +17,7 @@ from synthgen.plms.catalog import PLM
 from synthgen.plms.hardware import gpus
 from synthgen.plms.lookup import look_up
 from synthgen.plms.resolve import resolve_plms
+from synthgen.pool import read_pool
 from synthgen.recipe import Recipe
 from synthgen.tasks.registry import the_task
 from synthgen.tasks.task import Task
@@ -37,9 +40,11 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     # A plan trains nothing, and a fine-tuned encoder may have to be downloaded first.
     method = make_method(recipe, task, [plm.name for plm in plms], cast(STM, None), vault)
     quotas = [method.plan(number, []).quotas for number in range(recipe.rounds + 1)]
+    feeds_back = find_method(recipe.method).feedback
+    spared = _from_pool(recipe, task, quotas[:1] if feeds_back else quotas)
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
-    feeds_back = find_method(recipe.method).feedback
+    asked = [count - spare for count, spare in zip_longest(by_round, spared, fillvalue=0)]
     return {
         "method": recipe.method,
         "task": task.name,
@@ -47,8 +52,9 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         "rounds": recipe.rounds,
         "samples": sum(by_round),
         "samples_by_round": by_round,
-        "requests": f"{sum(by_round)}, and again for each rejected text (at most {recipe.attempts} times)",
-        "tokens": _tokens(recipe, task, by_round),
+        **({"from the pool": f"{sum(spared)} samples"} if recipe.pool else {}),
+        "requests": f"{sum(asked)}, and again for each rejected text (at most {recipe.attempts} times)",
+        "tokens": _tokens(recipe, task, asked),
         **_on_this_machine(recipe, task, plms, by_plm),
         "stm": recipe.stm,
         **(
@@ -61,6 +67,20 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
             **({"few_shot": {label: method.example(label) for label in task.labels[:2]}} if feeds_back else {}),
         },
     }
+
+
+def _from_pool(recipe: Recipe, task: Task, quotas: Sequence[Mapping[str, Mapping[str, int]]]) -> list[int]:
+    """Return how many samples of each zero-shot round a pool has texts for, if none of them is rejected."""
+    if not recipe.pool:
+        return []
+    left = Counter({key: len(texts) for key, texts in read_pool(recipe.pool, task.labels).texts.items()})
+    spared = []
+    for one in quotas:
+        wanted = Counter({(plm, label): count for plm, quota in one.items() for label, count in quota.items()})
+        taken = wanted & left
+        left -= taken
+        spared.append(taken.total())
+    return spared
 
 
 def _finite(said: dict[str, Any]) -> dict[str, Any]:

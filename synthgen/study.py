@@ -16,12 +16,17 @@ from synthgen.api import execute
 from synthgen.assemble import assemble
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, make_recipe, read_settings, without_addresses
+from synthgen.runs.files import write_bytes
 from synthgen.runs.folder import read_manifest
 from synthgen.runs.read import Run, load_run
 from synthgen.shelf import Shelf
 from synthgen.text import nearest
 
 _NAME = re.compile(r"[\w+.=-][\w+.= -]*")
+
+
+FILE = "study.yaml"
+"""The study's own copy of its file, in its folder."""
 
 
 class Study(BaseModel):
@@ -90,6 +95,15 @@ def read_study(path: Path) -> Study:
         raise UserError(f"Study {path.name}: {f'{setting}: ' if setting else ''}{said}.") from None
 
 
+def told_baseline(folders: Sequence[Path]) -> str | None:
+    """Return the arm that the first of the folders that holds a study takes differences to, None where none does."""
+    for folder in folders:
+        if is_study(folder / FILE):
+            study = read_study(folder / FILE)
+            return study.baseline or next(iter(study.arms))
+    return None
+
+
 def entries(study: Study, out: Path) -> list[Entry]:
     """Return the study's runs, seed after seed, the pool's arm first, in ``out/<arm>/seed-<n>``.
 
@@ -126,6 +140,7 @@ def run_study(
         raise UserError(f"{out} already holds runs of a study; add --resume to go on with it, or choose another --out.")
     shelf = Shelf()
     _check_arms(planned, study, shelf)
+    write_bytes(out / FILE, yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False, allow_unicode=True).encode())
     for one in planned:
         if read_manifest(one.path).get("status") == "complete" and load_run(one.path).recipe.work == one.recipe.work:
             yield load_run(one.path)

@@ -16,6 +16,7 @@ from synthgen.curate.curator import Curator
 from synthgen.errors import UserError
 from synthgen.events import Event, Note
 from synthgen.generate import Order
+from synthgen.plan import plan_recipe
 from synthgen.pool import Pool, Reserve, plms_of, read_pool
 from synthgen.recipe import make_recipe
 from synthgen.records import Sampling
@@ -185,3 +186,14 @@ def test_a_run_folder_is_a_pool(tmp_path: Path) -> None:
 def test_a_plm_that_cannot_name_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Line 1 .* has the plm 'org/model'"):
         read_pool([put(tmp_path / "a.jsonl", [row(1, plm="org/model")])], TASK.labels)
+
+
+def test_a_plan_counts_what_the_pool_gives(tmp_path: Path) -> None:
+    path = put(tmp_path / "a.jsonl", [row(n, n % 2, plm="gpt2") for n in range(8)])
+    planned = plan_recipe(recipe(path, plms=("gpt2", "opt"), samples=6))
+    assert planned["samples"] == 12
+    assert planned["from the pool"] == "6 samples"
+    assert planned["requests"].startswith("6, and again")
+    feeding = plan_recipe(recipe(path, method="fusegen", plms=("gpt2",), samples=8, rounds=1))
+    assert feeding["from the pool"] == "4 samples"
+    assert feeding["requests"].startswith("4, and again")

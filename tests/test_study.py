@@ -9,6 +9,8 @@ import yaml
 
 from synthgen.cli import main
 from synthgen.errors import UserError
+from synthgen.plms.engines import scripted
+from synthgen.records import Request
 from synthgen.study import asked, entries, is_study, read_study, run_study, unequal
 
 FEW = {
@@ -119,12 +121,18 @@ def test_what_private_samples_may_spend_in_all_is_said(tmp_path: Path) -> None:
 
 
 def test_the_command_runs_and_compares(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = put(tmp_path / "study.yaml", seeds=[3], arms={"zerogen": {}, "fusegen": {}})
+    requests = [Request(f"g{n}", "other", 0, ("negative", "positive")[n % 2], "", n) for n in range(10)]
+    rows = [json.dumps({"text": scripted.default_script(one), "label": one.label}) for one in requests]
+    (tmp_path / "gold.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    settings = {**FEW, "gold": str(tmp_path / "gold.jsonl")}
+    path = put(tmp_path / "study.yaml", seeds=[3], arms={"zerogen": {}, "fusegen": {}}, settings=settings)
     with pytest.raises(SystemExit) as end:
         main(["run", str(path), "--out", str(tmp_path / "out"), "--json"])
     assert end.value.code == 0
     said = json.loads(capsys.readouterr().out)
     assert {row["name"] for row in said["settings"]} == {"zerogen", "fusegen"}
+    against = {row["name"]: row["difference"] and row["difference"]["baseline"] for row in said["settings"]}
+    assert against == {"zerogen": None, "fusegen": "zerogen"}  # the file's first arm, not the alphabet's
     assert (tmp_path / "out" / "fusegen" / "seed-3" / "metrics.json").is_file()
     with pytest.raises(SystemExit) as end:
         main(["run", str(path), "--out", str(tmp_path / "out"), "--plms", "opt"])

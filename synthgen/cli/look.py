@@ -64,7 +64,8 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs, such as a study's.")],
     out: Annotated[Path | None, typer.Option(help="Picture to write; default: comparison.png here.")] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Setting or method that the others are compared with; default: the first.")
+        str | None,
+        typer.Option(help="Setting or method that the others are compared with; default: the study's, or the first."),
     ] = None,
     json_: o.Json = False,
 ) -> None:
@@ -74,9 +75,10 @@ def compare(
     from synthgen.report.comparison_plot import plot_comparison
     from synthgen.report.quality_table import quality_table
     from synthgen.report.summary import comparison_table
+    from synthgen.study import told_baseline
 
     rows = rows_of_runs(runs)
-    groups = aggregate_rows(rows, baseline=baseline)
+    groups = aggregate_rows(rows, baseline=baseline or told_baseline(runs))
     target = out or Path("comparison.png")
     if out or not json_:
         plot_comparison(groups, target)

@@ -51,6 +51,7 @@ def _counts(planned: dict[str, Any]) -> Table:
         "rounds",
         "samples",
         "samples_by_round",
+        "from the pool",
         "requests",
         "tokens",
         "time",
@@ -58,6 +59,8 @@ def _counts(planned: dict[str, Any]) -> Table:
         "loads",
         "stm",
     ):
+        if name not in planned:
+            continue
         value = planned[name]
         shown = ", ".join(f"{key} {one:,}" for key, one in value.items()) if isinstance(value, dict) else value
         table.add_row(name.replace("_", " "), ", ".join(map(str, shown)) if isinstance(shown, list) else str(shown))

@@ -36,4 +36,4 @@ def run_and_compare(recipe: Path, out: Path | None, resume: ResumeOption, *, as_
         accuracy = run.metrics.get("accuracy")
         said = "" if accuracy is None else f", accuracy {accuracy:.4f}"
         console.print(Text(f"{run.path}: {run.metrics['samples']} samples{said}."), soft_wrap=True)
-    compare([folder], out=folder / "comparison.png", baseline=study.baseline or next(iter(study.arms)), json_=as_json)
+    compare([folder], out=folder / "comparison.png", baseline=None, json_=as_json)
