@@ -26,7 +26,7 @@ ARMS: dict[str, Any] = {
 
 def put(path: Path, **changes: Any) -> Path:
     study = {"compare": "few", "seeds": [0, 1], "pool": "zerogen", "settings": FEW, "arms": ARMS, **changes}
-    path.write_text(yaml.safe_dump({name: value for name, value in study.items() if value is not None}))
+    path.write_text(yaml.safe_dump({name: one for name, one in study.items() if one is not None}, sort_keys=False))
     return path
 
 
