@@ -30,6 +30,9 @@ bench: $(VENV)/.ready  ## the engines beside what a user would run instead; then
 	$(BIN)/python benchmarks/voting.py
 	$(BIN)/python benchmarks/overlap.py
 	$(BIN)/python benchmarks/private_arms.py
+	$(BIN)/python benchmarks/feedback.py
+	$(BIN)/python benchmarks/recorded.py
+	$(BIN)/python benchmarks/hypergradient.py
 
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
