@@ -49,7 +49,7 @@ def _hub(model: str, chain: list[BaseException]) -> SynthgenError | None:
     if OfflineModeIsEnabled in kinds or LocalEntryNotFoundError in kinds:
         return UserError(
             f"There is no folder {model!r}; as a model of the Hugging Face Hub it is not on this machine, and the Hub "
-            f"cannot be reached: download it first with `hf download {model}`."
+            f"cannot be reached: download it first with `hf download {model}`, or take another STM (--stm tfidf)."
         )
     answer = next((one for one in chain if isinstance(one, HfHubHTTPError)), None)
     if answer and answer.response.status_code != 404:
