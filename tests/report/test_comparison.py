@@ -38,6 +38,7 @@ def test_a_row_says_what_was_run_and_what_came_out():
         "tokens": 40000,
         "seconds": 61.25,
         "gold": {"source": "org/reviews", "size": 25000},
+        "pooled": False,
     }
     assert "seed" not in setting
 
