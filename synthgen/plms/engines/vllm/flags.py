@@ -68,6 +68,7 @@ def _defaults(plm: PLM, slot: Slot) -> dict[str, Any]:
     """Return flag -> value as PLM, settings and slot say; None leaves the flag out."""
     serving, parallel = plm.serving, plm.serving.tensor_parallel_size or slot.tensor_parallel_size
     share, revision = serving.gpu_memory_utilization or slot.share, None if _on_disk(plm) else plm.revision
+    whole = not slot.gpus and plm.context is not None
     return {
         "revision": revision,
         "tokenizer-revision": revision,
@@ -82,6 +83,10 @@ def _defaults(plm: PLM, slot: Slot) -> dict[str, Any]:
         "enable-sleep-mode": True if serving.keep_warm and slot.gpus else None,
         # Compiling takes longer than it saves on a CPU: a minute for models that write for seconds.
         "enforce-eager": None if slot.gpus else True,
+        # vLLM on a CPU dies of a request with a seed whose prompt it reads in two parts ("CPU Generator does not use
+        # offset"): no prompt is cut.
+        "enable-chunked-prefill": False if whole else None,
+        "max-num-batched-tokens": max(4096, plm.context or 0) if whole else None,
         "enable-prompt-tokens-details": True,
         "disable-uvicorn-access-log": True,
     }
