@@ -29,8 +29,7 @@ def assemble(recipe: Recipe, *, look: bool = True, shelf: Shelf | None = None) -
     """Resolve task, PLMs, STM, method and gold. Raises ``UserError`` for whatever is wrong with one of them.
 
     With ``look`` false no server and no Hub is asked about the PLMs. What is heavy and the same for several runs is
-    taken from the ``shelf``. Raises ``SynthgenError`` where a server does not
-    answer.
+    taken from the ``shelf``. Raises ``SynthgenError`` where a server does not answer.
     """
     shelf = shelf or Shelf()
     task = the_task(recipe.task, recipe.labels, recipe.about)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from synthgen.events import Note, Observer
-from synthgen.plms.catalog import PLM, POOL
+from synthgen.plms.catalog import PLM
 from synthgen.plms.engineroom import EngineRoom
 from synthgen.recipe import Recipe
 from synthgen.records import Request
@@ -23,7 +23,7 @@ def write_contexts(
 
     A PLM that writes none has no entry.
     """
-    held = {plm.name: plm for plm in plms if plm.size != POOL}
+    held = {plm.name: plm for plm in plms}
     found: dict[str, list[str]] = {}
     for turn in room.turns():
         for name in turn:

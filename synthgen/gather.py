@@ -41,14 +41,13 @@ def gather(
         for plm, order in orders.items():
             taken[plm], orders[plm] = reserve.fill(order, curator)
     open_orders = _able(parts, orders, observe)
+    plms = [plm for plm in parts.arrangement.plms if plm.name in open_orders]
     if plan.contexts and any(order.quota.values() for order in open_orders.values()):
-        plms = [plm for plm in parts.arrangement.plms if plm.name in open_orders]
         contexts = write_contexts(recipe, parts.task, plms, plan.contexts, run, room, number, observe)
         for plm, prompts in prompts_about(parts.task, contexts).items():
             open_orders[plm] = replace(open_orders[plm], prompts=prompts)
-    journals = {plm.name: run.journal(number, plm, recipe.engine) for plm in parts.arrangement.plms}
     harvests = write_round(
-        {plm: (order, journals[plm]) for plm, order in open_orders.items()},
+        {plm.name: (open_orders[plm.name], run.journal(number, plm, recipe.engine)) for plm in plms},
         seed=recipe.seed,
         attempts=recipe.attempts,
         curator=curator,

@@ -171,9 +171,13 @@ def _entry(study: Study, name: str, seed: int, out: Path) -> Entry:
     settings = {"method": name, **study.settings, **study.arms[name], "seed": seed}
     if study.pool and name != study.pool and "pool" not in settings:
         # Absolute: a run is repeated from its recipe, from anywhere.
-        settings["pool"] = [str(_entry(study, study.pool, seed, out).path.resolve())]
+        settings["pool"] = [str(_place(out, study.pool, seed).resolve())]
     try:
         recipe = make_recipe(settings)
     except UserError as error:
         raise UserError(f"Arm {name}: {error}") from None
-    return Entry(name, recipe, out / name / f"seed-{seed}")
+    return Entry(name, recipe, _place(out, name, seed))
+
+
+def _place(out: Path, arm: str, seed: int) -> Path:
+    return out / arm / f"seed-{seed}"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgen.downstream.head import HeadFit, fit_head
+from synthgen.downstream.head import HeadFit, fit_head, standardising
 from synthgen.downstream.stm import Features, FloatArray, IntArray
 from synthgen.embedders.sentence import load_encoder
 
@@ -29,12 +29,7 @@ class EmbeddingSTM:
 
     def start(self, texts: Sequence[str]) -> FloatArray:
         """Fix mean and scale on ``texts`` and return their features (n, d)."""
-        vectors = self._encode(texts)
-        self._mean = vectors.mean(axis=0)
-        spread = vectors.std(axis=0)
-        # A dimension in which the start texts do not differ carries only rounding: it must not be blown up.
-        flat = spread < 1e-6
-        self._scale = np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread)) / np.sqrt(vectors.shape[1])
+        self._mean, self._scale = standardising(self._encode(texts))
         return self.features(texts)
 
     def features(self, texts: Sequence[str]) -> FloatArray:

@@ -53,6 +53,17 @@ class HeadFit:
         return self, _as_they_are
 
 
+def standardising(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean and the factor (d,) that standardise ``vectors`` (n, d) and divide them by ``sqrt(d)``.
+
+    Rows become of length about 1, as the head's L2 expects.
+    """
+    spread = vectors.std(axis=0)
+    # A dimension in which the vectors do not differ carries only rounding: it must not be blown up.
+    flat = spread < 1e-6
+    return vectors.mean(axis=0), np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread)) / np.sqrt(vectors.shape[1])
+
+
 def _as_they_are(features: Features) -> Features:
     return features
 

@@ -4,14 +4,12 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from synthgen.downstream.encoder import derivatives
 from synthgen.downstream.encoder.devices import enough_memory
 from synthgen.downstream.encoder.lesson import Lesson
 from synthgen.downstream.encoder.network import Network
 from synthgen.downstream.encoder.training import Trained
-from synthgen.downstream.head import HeadFit, fit_head
+from synthgen.downstream.head import HeadFit, fit_head, standardising
 from synthgen.downstream.stm import Features, FloatArray
 
 
@@ -58,11 +56,7 @@ class EncoderFit:
     def _linear(self) -> tuple[HeadFit, Callable[[Features], Features]]:
         lesson = self._lesson
         vectors = self._pooled(lesson.features)
-        counted = vectors[lesson.weights > 0]
-        mean, spread = counted.mean(axis=0), counted.std(axis=0)
-        # A dimension in which the samples do not differ carries only rounding: it must not be blown up.
-        flat = spread < 1e-6
-        scale = np.where(flat, 0.0, 1 / np.where(flat, 1.0, spread)) / np.sqrt(vectors.shape[1])
+        mean, scale = standardising(vectors[lesson.weights > 0])
 
         def represent(features: Features) -> FloatArray:
             scaled: FloatArray = (self._pooled(features) - mean) * scale

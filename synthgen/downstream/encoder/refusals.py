@@ -1,7 +1,6 @@
 """Why an encoder could not be loaded, in one sentence."""
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub.errors import (
@@ -13,13 +12,13 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from synthgen.errors import SynthgenError, UserError
+from synthgen.errors import SynthgenError, UserError, causes
 from synthgen.plms.engines.memory import out_of_memory
 
 
 def refusal(model: str, error: Exception) -> SynthgenError:
     """Return the error to raise instead of what loading the Hub id or folder ``model`` raised."""
-    chain = list(_causes(error))
+    chain = list(causes(error))
     if any(out_of_memory(one) for one in chain):
         return UserError(f"Memory was used up while encoder {model!r} was loaded; choose a smaller one.")
     if any(isinstance(one, OSError) and one.errno in {errno.ENOSPC, errno.EDQUOT} for one in chain):
@@ -57,14 +56,3 @@ def _hub(model: str, chain: list[BaseException]) -> SynthgenError | None:
             f"The Hugging Face Hub answers {answer.response.status_code} for {model}; try again later."
         )
     return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: list[BaseException | None] = [None]
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one not in seen and one is not None:
-            seen.append(one)
-            yield one
-            waiting += [one.__cause__, one.__context__]

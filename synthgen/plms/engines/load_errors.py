@@ -1,7 +1,6 @@
 """Why a model could not be loaded, in one sentence."""
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from huggingface_hub.errors import (
 )
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
-from synthgen.errors import SynthgenError, UserError
+from synthgen.errors import SynthgenError, UserError, causes
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.memory import out_of_memory
 
@@ -25,7 +24,7 @@ Kind = TypeVar("Kind", bound=BaseException)
 
 def explained(plm: PLM, error: BaseException) -> SynthgenError:
     """Return the error to raise instead of what loading ``plm`` raised."""
-    chain = list(_causes(error))
+    chain = list(causes(error))
     if any(out_of_memory(one) for one in chain):
         return UserError(
             f"Memory was used up while {plm.name} was loaded; choose a smaller PLM, or a smaller format with "
@@ -101,18 +100,6 @@ def _raw_config(plm: PLM) -> dict[str, Any]:
 
 def _reason(error: BaseException) -> str:
     return (" ".join(str(error).split())[:200] or type(error).__name__).rstrip(".")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and all that it came of."""
-    seen: list[BaseException] = []
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is not None and one not in seen:
-            seen.append(one)
-            yield one
-            waiting += [one.__cause__, one.__context__]
 
 
 def _first(chain: list[BaseException], kind: type[Kind]) -> Kind | None:
