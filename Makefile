@@ -9,7 +9,7 @@ demo: $(VENV)/.ready  ## install, then run the main job offline
 	$(BIN)/synthgen fusegen --task imdb --plms llama2,opt
 
 test: $(VENV)/.ready  ## install, then run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-vllm: $(VENV)/.ready  ## install a CPU build of vLLM beside it, then run whole rounds through real servers
 	sh tools/vllm_venv.sh $(VLLM_VENV) $(PYTHON) || { echo "!!! NO vLLM COULD BE INSTALLED: ITS TESTS DID NOT RUN !!!"; exit 0; }; \

@@ -70,7 +70,7 @@ def pools(folder: Path) -> dict[str, Pool]:
 
 def take(pool: Pool, total: int | None, task: Task, seed: int, *, curate: bool) -> list[Sample]:
     """Draw ``total`` texts, equally from the pool's PLMs and of the labels; all there are without a total."""
-    reserve, curator, samples = Reserve(pool, seed), Curator(task, enabled=curate), []
+    reserve, curator, samples = Reserve(pool, task, seed), Curator(task, enabled=curate), []
     for place, plm in enumerate(pool.plms):
         count = 10**6 if total is None else total // len(pool.plms)
         quota = turns(task.labels, place, count) if total else dict.fromkeys(task.labels, count)

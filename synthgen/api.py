@@ -98,6 +98,7 @@ def execute(
     for note in (*parts.arrangement.notes, *parts.notes):
         observe(Note(note))
     with run:
+        run.write_task(parts.task)
         observe(RunOpened(run.path))
         evolve(recipe, parts, run, _logged(run, observe))
         write_report(load_run(run.path))

@@ -13,11 +13,15 @@ from synthgen.parts import Parts
 from synthgen.plms.arrange import Arrangement, arrange
 from synthgen.plms.catalog import PLM, POOL
 from synthgen.plms.hardware import gpus
+from synthgen.plms.pocket import SERVED
 from synthgen.plms.resolve import resolve_plms
 from synthgen.pool import Pool, read_pool
 from synthgen.recipe import Recipe
+from synthgen.seeds import short_id
 from synthgen.shelf import Shelf
+from synthgen.tasks.first_sentences import read_first_sentences
 from synthgen.tasks.gold import Sealed
+from synthgen.tasks.gold_labels import known_labels
 from synthgen.tasks.registry import the_task
 from synthgen.tasks.task import Task
 
@@ -40,14 +44,15 @@ def assemble(recipe: Recipe, *, look: bool = True, shelf: Shelf | None = None) -
     method = make_method(recipe, task, [plm.name for plm in plms], stm, vault)
     gold = shelf.gold(recipe, task)
     arrangement = arrange(plms, recipe.engine, look=look)
-    notes = (*notes, *_not_debiased(recipe, arrangement))
-    return Parts(task, arrangement, stm, method, Sealed(gold) if gold else None, vault, notes, pool)
+    notes = (*notes, *_not_debiased(recipe, arrangement), *_unfit(task, arrangement))
+    sealed = Sealed(gold) if gold else None
+    return Parts(task, arrangement, stm, method, sealed, vault, notes, pool, first_sentences(recipe, task))
 
 
 def _pool(recipe: Recipe, task: Task, plms: Sequence[PLM]) -> Pool | None:
     """Read the pool. Raises ``UserError`` where it is wrong, has nothing of these PLMs, or one cannot go on writing."""
     silent = [plm.name for plm in plms if plm.size == POOL]
-    pool = read_pool(recipe.pool, task.labels) if recipe.pool else None
+    pool = read_pool(recipe.pool, task) if recipe.pool else None
     wrote = pool.plms if pool else ()
     if unknown := [name for name in silent if name not in wrote]:
         where = f"the pool's PLMs are {', '.join(wrote)}" if wrote else "give --pool FILE"
@@ -62,6 +67,18 @@ def _pool(recipe: Recipe, task: Task, plms: Sequence[PLM]) -> Pool | None:
     return pool
 
 
+def first_sentences(recipe: Recipe, task: Task) -> tuple[str, ...] | None:
+    """Return the sentences that are given in a task of pairs, None where PLMs write their own.
+
+    Raises ``UserError`` where the task has no pairs, or there are none.
+    """
+    if recipe.first_sentences is None or (task.first and recipe.first_sentences == "generated"):
+        return None
+    if task.first is None:
+        raise UserError(f"Task {task.name} has single texts; leave --first-sentences out.")
+    return read_first_sentences(recipe.first_sentences, task)
+
+
 def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
     if not recipe.debias:
         return []
@@ -71,6 +88,17 @@ def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
         f"{', '.join(names)} cannot be debiased: of the engines only transformers shows the next token's probabilities."
     )
     return [said] if names else []
+
+
+def _unfit(task: Task, arrangement: Arrangement) -> list[str]:
+    """Say that the pocket PLMs know a few tasks only."""
+    chosen = [arrangement.chosen[plm.name].engine for plm in arrangement.plms if plm.size == "pocket"]
+    if task.name in SERVED or not set(chosen) - {"scripted"}:
+        return []
+    return [
+        f"The pocket PLMs learnt to write for {', '.join(SERVED)} only: their texts for task {task.name} will hardly "
+        "obey its labels. Take larger PLMs, such as --plms qwen3:small or name=URL."
+    ]
 
 
 def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, ...]]:
@@ -96,9 +124,16 @@ def open_vault(recipe: Recipe, task: Task) -> tuple["Vault | None", tuple[str, .
     from synthgen.privacy.vault import Vault
 
     embedder = make_embedder(recipe.embedder)
-    records = read_records(recipe.private, task.labels, embedder)
+    records = read_records(recipe.private, task.labels, embedder, known=known_labels(task))
     notes = check_records(records, task.labels, recipe.privacy)
-    return Vault(records, embedder, recipe.privacy, seed=recipe.seed, n_labels=len(task.labels)), tuple(notes)
+    return Vault(
+        records,
+        embedder,
+        recipe.privacy,
+        seed=recipe.seed,
+        n_labels=len(task.labels),
+        filters=recipe.filters_private,
+    ), tuple(notes)
 
 
 def _content(path: str) -> bytes | str:
@@ -114,6 +149,7 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
     return {
         "method": recipe.method,
         "task": parts.task.name,
+        "task_digest": short_id(parts.task.model_dump_json()),
         "profile": recipe.profile,
         "seed": recipe.seed,
         "fingerprint": recipe.fingerprint,

@@ -1,6 +1,7 @@
 """Any labelled dataset, not only a run's: read it, train an STM on it, score it, map it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +9,12 @@ import numpy as np
 
 from synthgen.errors import UserError
 from synthgen.tasks.task import Task
+from synthgen.text import Pair, whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from synthgen.quality.frechet import Reference
 
 
 def evaluate_dataset(
@@ -19,6 +23,7 @@ def evaluate_dataset(
     *,
     gold: str | None = None,
     stm: str = "tfidf",
+    stm_options: Mapping[str, Any] | None = None,
     reference: Path | None = None,
     embedder: str = "words",
     seed: int = 0,
@@ -31,31 +36,31 @@ def evaluate_dataset(
     from synthgen.downstream.registry import make_stm
     from synthgen.embedders.registry import make_embedder
     from synthgen.evaluate import scores
-    from synthgen.quality.frechet import read_reference
     from synthgen.quality.measure import measure
     from synthgen.tasks.gold import load_gold
     from synthgen.tasks.registry import load_task
 
     task = load_task(task_name)
     rows = read_dataset(path, task)
-    model = make_stm(stm, seed=seed)
-    other = read_reference(reference, task.labels) if reference else None
+    texts = whole_texts(rows)
+    model = make_stm(stm, seed=seed, options=stm_options or {})
+    other = _reference(reference, task) if reference else None
     nearness = make_embedder(embedder) if other else None
     held = load_gold(task, gold, pocket=True)
     if held is None:
         raise UserError("There is nothing to evaluate on: give --gold FILE.")
-    features = model.start(rows["text"])
+    features = model.start(texts)
     labels = np.array([task.label_id(label) for label in rows["label"]])
     fit = model.fit(features, labels, np.array(rows["weight"]), n_labels=len(task.labels))
     (scored,) = scores([fit], stm=model, task=task, gold=held)
     quality = measure(
-        rows["text"], rows["label"], label_names=task.labels, plms=rows["plm"], stm=model, embedder=nearness,
+        texts, rows["label"], label_names=task.labels, plms=rows["plm"], stm=model, embedder=nearness,
         reference=other, seed=seed,
     )  # fmt: skip
     return {
         **scored,
         "stm": stm,
-        "samples": len(rows["text"]),
+        "samples": len(texts),
         "gold": {"source": held.source, "size": len(held.texts)},
         "quality": quality,
     }
@@ -73,7 +78,7 @@ def dataset_dynamics(path: Path, task_name: str | None, *, stm: str = "tfidf", s
     rows = read_dataset(path, task)
     names = list(task.labels) if task else sorted(set(rows["label"]))
     model = make_stm(stm, seed=seed)
-    features = model.start(rows["text"])
+    features = model.start(whole_texts(rows))
     labels = np.array([names.index(label) for label in rows["label"]])
     wrote = np.array(rows["plm"])
     columns: dict[str, Any] = {name: np.empty(len(labels)) for name in ("confidence", "variability", "correctness")}
@@ -87,11 +92,11 @@ def dataset_dynamics(path: Path, task_name: str | None, *, stm: str = "tfidf", s
 
 
 def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
-    """Return the columns text, label (names), weight, plm and id.
+    """Return the columns text, label (names), weight, plm and id, and text_pair where there is one.
 
     ``path`` is a run, a folder with Parquet, or a Parquet or JSONL file. Label ids follow the file's ClassLabel, else
     the task. A column that is not there is filled: weights of 1, one PLM called "dataset", row numbers as ids. Raises
-    ``UserError`` for what is not a labelled dataset.
+    ``UserError`` for what is not a labelled dataset, and where it has pairs and the task single texts, or the reverse.
     """
     file = _file(path)
     columns = _from_parquet(file, task) if file.suffix == ".parquet" else _from_jsonl(file, task)
@@ -100,6 +105,9 @@ def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
         raise UserError(f"{path} has fewer than two labels; there is nothing to learn from it.")
     if task and (unknown := sorted(set(columns["label"]) - set(task.labels))):
         raise UserError(f"{path} has labels that task {task.name} does not have: {', '.join(unknown[:5])}.")
+    if task and ("text_pair" in columns) is (task.first is None):
+        has, are = ("no text_pair", "pairs") if task.first else ("a text_pair", "single texts")
+        raise UserError(f"{path} has {has}, and the samples of task {task.name} are {are}; take another.")
     if not any(columns.get("weight", [1.0])):
         raise UserError(f"{path} gives every text the weight 0; there is nothing to learn from it.")
     defaults: dict[str, list[Any]] = {
@@ -110,7 +118,24 @@ def read_dataset(path: Path, task: Task | None) -> dict[str, list[Any]]:
     return {**defaults, **columns}
 
 
-_MORE = ("weight", "plm", "id")
+def whole_texts(columns: Mapping[str, list[Any]]) -> list[str]:
+    """Return the texts of ``read_dataset``, or the pairs where there are two."""
+    return [*map(whole, columns["text"], columns.get("text_pair", [None] * len(columns["text"])))]
+
+
+def _reference(path: Path, task: Task) -> "Reference":
+    from synthgen.quality.frechet import read_reference
+    from synthgen.tasks.labelled import rows_of, text_of
+
+    found = read_reference(path, task.labels)
+    if task.first is None:
+        return found
+    place = f"reference file {path.name}"
+    seconds = [text_of(row, "text_pair", f"Line {number} of {place}") for number, row in rows_of(path, "reference")]
+    return replace(found, texts=tuple(map(Pair, found.texts, seconds)))
+
+
+_MORE = ("text_pair", "weight", "plm", "id")
 
 
 def _from_jsonl(file: Path, task: Task | None) -> dict[str, list[Any]]:
@@ -128,6 +153,8 @@ def _checked(rows: Iterable[tuple[str, dict[str, Any]]], labels: Sequence[str] |
     name_of = label_names(labels)
     columns: dict[str, list[Any]] = {"text": [], "label": []}
     for where, row in rows:
+        if "text_pair" in row and row["text_pair"] is None:
+            row = {name: value for name, value in row.items() if name != "text_pair"}
         if not columns["text"]:
             columns |= {name: [] for name in _MORE if name in row}
         for name in _MORE:
@@ -137,8 +164,9 @@ def _checked(rows: Iterable[tuple[str, dict[str, Any]]], labels: Sequence[str] |
         columns["label"].append(label_of(row.get("label"), name_of, labels, where))
         if "weight" in row:
             columns["weight"].append(_weight(row["weight"], where))
-        if "plm" in row:
-            columns["plm"].append(text_of(row, "plm", where))
+        for name in ("text_pair", "plm"):
+            if name in row:
+                columns[name].append(text_of(row, name, where))
         if "id" in row:
             columns["id"].append(str(row["id"]))
     return columns

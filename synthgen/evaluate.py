@@ -11,7 +11,7 @@ from synthgen.tasks.task import Task
 
 def scores(fits: Sequence[Fit], *, stm: STM, task: Task, gold: Gold) -> list[dict[str, float]]:
     """Return ``accuracy`` and ``macro_f1`` (0 to 1) of each fit, in the feature space of the STM's last start."""
-    features = stm.features(gold.texts)
+    features = stm.features(gold.whole)
     truth = np.array([task.label_id(label) for label in gold.labels])
     found = [np.asarray(fit.predict_proba(features).argmax(axis=1), dtype=np.int64) for fit in fits]
     return [{"accuracy": float((said == truth).mean()), "macro_f1": macro_f1(truth, said)} for said in found]

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, TypeAlias
 
-Stage = Literal["generate", "learn", "select", "evaluate", "write"]
+Stage = Literal["generate", "curate", "learn", "select", "evaluate", "write"]
 
 
 @dataclass(frozen=True, slots=True)

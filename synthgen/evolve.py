@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from synthgen.curate.curator import Curator
+from synthgen.decontaminate import decontaminated
 from synthgen.downstream.stm import Fit
 from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted, one_at_a_time
 from synthgen.gather import gather
@@ -32,14 +33,14 @@ def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> d
     with EngineRoom(parts.arrangement, logs=run.path / "logs", observe=observe) as room:
         _rounds(recipe, parts, run, room, so_far, observe)
         so_far.loads = room.loads
-    return _finish(parts, run, so_far, observe, began)
+    return _finish(recipe, parts, run, so_far, observe, began)
 
 
 def _rounds(
     recipe: Recipe, parts: Parts, run: RunFolder, room: EngineRoom, so_far: Progress, observe: Observer
 ) -> None:
     curator = Curator(parts.task, enabled=recipe.curate)
-    reserve = Reserve(parts.pool, recipe.seed) if parts.pool else None
+    reserve = Reserve(parts.pool, parts.task, recipe.seed) if parts.pool else None
     demonstrations: list[Demonstration] = []
     said: set[str] = set()
     for number in range(recipe.rounds + 1):
@@ -63,25 +64,29 @@ def _rounds(
         said.update(learned.notes)
 
 
-def _finish(parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, began: float) -> dict[str, Any]:
+def _finish(
+    recipe: Recipe, parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, began: float
+) -> dict[str, Any]:
+    so_far.seconds["generate"] -= so_far.seconds["curate"]
+    with _stage("curate", so_far, observe):
+        clean, decontamination = decontaminated(recipe, parts, so_far.samples)
     with _stage("learn", so_far, observe):
-        weights, final, notes = parts.method.weigh(so_far.samples)
+        weights, final, notes = parts.method.weigh(clean)
         _train(parts, [final])
         for note in notes:
             observe(Note(note))
         # Six digits: far finer than the weights mean anything, coarser than what libraries may differ in.
         samples = [
             replace(sample, weight=float(f"{weight:.6g}"))
-            for sample, weight in zip(so_far.samples, weights, strict=True)
+            for sample, weight in zip(clean, weights, strict=True)
             if weight > 0
         ]
     with _stage("evaluate", so_far, observe):
         accuracy = scored(parts, so_far, final)
     with _stage("write", so_far, observe):
         write_dataset(run.path / "dataset" / "train.parquet", samples, parts.task)
-    so_far.seconds["generate"] -= so_far.seconds["curate"]
     so_far.seconds["total"] = perf_counter() - began
-    metrics = accuracy | counted(parts, so_far, samples)
+    metrics = accuracy | counted(parts, so_far, samples) | {"decontamination": decontamination}
     run.write_metrics(metrics)
     return metrics
 

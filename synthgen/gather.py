@@ -1,9 +1,12 @@
 """The samples of one round: from the pool as far as it reaches, the rest from the PLMs."""
 
-from collections.abc import Mapping
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
-from synthgen.contexts import prompts_about, write_contexts
+from synthgen.contexts import contexts_of, first_sentences_of, prompts_about, write_prelude
 from synthgen.curate.curator import Curator
 from synthgen.errors import SynthgenError
 from synthgen.events import Note, Observer
@@ -16,6 +19,8 @@ from synthgen.pool import Reserve
 from synthgen.recipe import Recipe
 from synthgen.round import write_round
 from synthgen.runs.folder import RunFolder
+from synthgen.seeds import derive_seed
+from synthgen.tasks.task import ATTRIBUTE, FIRST
 
 
 def gather(
@@ -35,17 +40,22 @@ def gather(
     Raises ``SynthgenError`` where after it there is not a single sample of some label.
     """
     curator.show(plan.shown)
-    orders = _orders(recipe, parts, plan, number)
+    orders = _orders(recipe, parts, plan, number, Counter(sample.label for sample in so_far.samples))
     taken: dict[str, Harvest] = {}
     if reserve and plan.zero_shot:
         for plm, order in orders.items():
             taken[plm], orders[plm] = reserve.fill(order, curator)
     open_orders = _able(parts, orders, observe)
     plms = [plm for plm in parts.arrangement.plms if plm.name in open_orders]
+    ask = partial(write_prelude, recipe, parts.task, plms=plms, run=run, room=room, number=number, observe=observe)
     if plan.contexts and any(order.quota.values() for order in open_orders.values()):
-        contexts = write_contexts(recipe, parts.task, plms, plan.contexts, run, room, number, observe)
+        contexts = ask(contexts_of(parts.task), {plm.name: plan.contexts for plm in plms})
         for plm, prompts in prompts_about(parts.task, contexts).items():
             open_orders[plm] = replace(open_orders[plm], prompts=prompts)
+    if parts.task.first and parts.first_sentences is None:
+        counts = {name: max(order.quota.values(), default=0) for name, order in open_orders.items()}
+        written = ask(first_sentences_of(parts.task), {name: count for name, count in counts.items() if count})
+        open_orders = {name: _given(order, written.get(name, ())) for name, order in open_orders.items()}
     harvests = write_round(
         {plm.name: (open_orders[plm.name], run.journal(number, plm, recipe.engine)) for plm in plms},
         seed=recipe.seed,
@@ -60,12 +70,26 @@ def gather(
     _keep(parts, run, number, [*taken.values(), *harvests.values()], so_far)
 
 
-def _orders(recipe: Recipe, parts: Parts, plan: Plan, number: int) -> dict[str, Order]:
+def _orders(recipe: Recipe, parts: Parts, plan: Plan, number: int, before: Counter[str]) -> dict[str, Order]:
     sampling = replace(parts.task.draw(recipe.temperature, recipe.top_p), debias=recipe.debias)
-    return {
-        plm.name: Order(plm.name, number, plan.quotas[plm.name], plan.own.get(plm.name, plan.prompts), sampling)
-        for plm in parts.arrangement.plms
-    }
+    orders = {}
+    for plm in parts.arrangement.plms:
+        drawn: dict[str, Sequence[str]] = {}
+        if parts.task.attributes:
+            drawn[ATTRIBUTE] = parts.task.attributes.values
+        if parts.first_sentences:
+            draw = random.Random(derive_seed(recipe.seed, FIRST, plm.name, number))
+            drawn[FIRST] = draw.sample(parts.first_sentences, len(parts.first_sentences))
+        quota, prompts = plan.quotas[plm.name], plan.own.get(plm.name, plan.prompts)
+        orders[plm.name] = Order(plm.name, number, quota, prompts, sampling, drawn, dict(before))
+        before.update(quota)
+    return orders
+
+
+def _given(order: Order, written: Sequence[str]) -> Order:
+    if not written and any(order.quota.values()):
+        raise SynthgenError(f"{order.plm} wrote no first sentence that could be used; give --first-sentences FILE.")
+    return replace(order, drawn={**order.drawn, FIRST: written})
 
 
 def _able(parts: Parts, orders: Mapping[str, Order], observe: Observer) -> dict[str, Order]:

@@ -8,21 +8,37 @@ from time import perf_counter
 from synthgen.curate.curator import Curator
 from synthgen.events import Generated, Observer
 from synthgen.plms.engines.base import Engine
-from synthgen.prompt import Prompt
+from synthgen.prompt import Prompt, filled
 from synthgen.records import Completion, Rejected, Request, Sample, Sampling
 from synthgen.runs.journal import Answered, Journal
 from synthgen.seeds import derive_seed
+from synthgen.tasks.task import ATTRIBUTE
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What one PLM is asked for in one round: ``quota`` samples a label, with the label's ``prompts`` in turn."""
+    """What one PLM is asked for in one round: ``quota`` samples a label, with the label's ``prompts`` in turn.
+
+    ``drawn`` are the values, by name, that the prompts' gaps are filled with; ``before`` counts, by label, the samples
+    that come before this order's.
+    """
 
     plm: str
     round: int
     quota: Mapping[str, int]
     prompts: Mapping[str, Sequence[str]]
     sampling: Sampling
+    drawn: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    before: Mapping[str, int] = field(default_factory=dict)
+
+    def draw(self, label: str, serial: int, seed: int) -> dict[str, str]:
+        """Return what the label's request number ``serial`` is given: one of each of ``drawn``, in turn.
+
+        A first sentence is the same for the requests of one number of all labels. Attributes go on from PLM to PLM and
+        from round to round, so that all are used alike, and begin with another one for each label.
+        """
+        starts = {ATTRIBUTE: derive_seed(seed, ATTRIBUTE, label) + self.before.get(label, 0)}
+        return {name: values[(starts.get(name, 0) + serial) % len(values)] for name, values in self.drawn.items()}
 
 
 @dataclass(slots=True)
@@ -96,7 +112,8 @@ def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: in
             serial = asked[label]
             asked[label] += 1
             own = derive_seed(seed, order.round, order.plm, label, serial)
-            prompt = prompts[serial % len(prompts)]
+            drawn = order.draw(label, serial, seed)
+            prompt = filled(prompts[serial % len(prompts)], drawn)
             sampling = _sampling(order.sampling, prompt)
             requests.append(
                 Request(
@@ -107,7 +124,7 @@ def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: in
                     prompt=prompt,
                     seed=own,
                     sampling=sampling,
-                    counters=_counters(order.prompts, label, serial) if sampling.debias else (),
+                    counters=_counters(order.prompts, label, serial, drawn) if sampling.debias else (),
                 )
             )
     return requests
@@ -121,8 +138,11 @@ def _sampling(sampling: Sampling, prompt: str) -> Sampling:
     return replace(sampling, max_tokens=tokens, debias=0.0 if prompt.parent else sampling.debias)
 
 
-def _counters(prompts: Mapping[str, Sequence[str]], label: str, serial: int) -> tuple[str, ...]:
-    return tuple(others[serial % len(others)] for other, others in prompts.items() if other != label and others)
+def _counters(
+    prompts: Mapping[str, Sequence[str]], label: str, serial: int, drawn: Mapping[str, str]
+) -> tuple[str, ...]:
+    others = (others for other, others in prompts.items() if other != label and others)
+    return tuple(filled(prompts[serial % len(prompts)], drawn) for prompts in others)
 
 
 def _answers(

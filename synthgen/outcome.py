@@ -27,7 +27,7 @@ def scored(parts: Parts, so_far: Progress, final: Fit) -> dict[str, Any]:
     by_round: list[float] = []
     by_plm: dict[str, float] = {}
     for count, fit in so_far.fits:
-        parts.stm.start([sample.text for sample in so_far.samples[:count]])
+        parts.stm.start([sample.whole for sample in so_far.samples[:count]])
         alone = so_far.by_plm if len(by_round) + 1 == len(so_far.fits) else {}
         first, *others = [found["accuracy"] for found in judged([fit, *alone.values()])]
         by_round.append(first)
@@ -50,7 +50,7 @@ def counted(parts: Parts, so_far: Progress, samples: Sequence[Sample]) -> dict[s
             for stage in ("generate", "curate", "learn", "select", "evaluate", "total")
         },
         "quality": measure(
-            [sample.text for sample in samples],
+            [sample.whole for sample in samples],
             [sample.label for sample in samples],
             label_names=parts.task.labels,
             plms=[sample.plm for sample in samples],

@@ -18,7 +18,8 @@ class Parts:
     """What a recipe's names stand for, resolved and checked.
 
     ``notes`` tell of the private samples: they are for their owner's eyes and no file. ``gold`` is opened when the last
-    choice is made, and not before.
+    choice is made, and not before. ``first_sentences`` are given to PLMs where a task of pairs has some; without
+    them PLMs write their own.
     """
 
     task: Task
@@ -29,6 +30,7 @@ class Parts:
     vault: Vault | None = None
     notes: tuple[str, ...] = ()
     pool: Pool | None = None
+    first_sentences: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)

@@ -44,6 +44,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     spared = _from_pool(recipe, task, quotas[:1] if feeds_back else quotas)
     by_round = [sum(sum(quota.values()) for quota in one.values()) for one in quotas]
     by_plm = Counter({plm.name: sum(sum(one[plm.name].values()) for one in quotas) for plm in plms})
+    shown = {label: task.as_sent(method.example(label)) for label in task.labels[:2]}
     asked = [count - spare for count, spare in zip_longest(by_round, spared, fillvalue=0)]
     return {
         "method": recipe.method,
@@ -63,8 +64,8 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
             else {}
         ),
         "prompts": {
-            "zero_shot": {label: task.zero_shot(label) for label in task.labels[:2]},
-            **({"few_shot": {label: method.example(label) for label in task.labels[:2]}} if feeds_back else {}),
+            "zero_shot": {label: task.as_sent(task.zero_shot(label)) for label in task.labels[:2]},
+            **({"few_shot": shown} if feeds_back else {}),
         },
     }
 
@@ -73,7 +74,7 @@ def _from_pool(recipe: Recipe, task: Task, quotas: Sequence[Mapping[str, Mapping
     """Return how many samples of each zero-shot round a pool has texts for, if none of them is rejected."""
     if not recipe.pool:
         return []
-    left = Counter({key: len(texts) for key, texts in read_pool(recipe.pool, task.labels).texts.items()})
+    left = Counter({key: len(texts) for key, texts in read_pool(recipe.pool, task).texts.items()})
     spared = []
     for one in quotas:
         wanted = Counter({(plm, label): count for plm, quota in one.items() for label, count in quota.items()})

@@ -11,9 +11,12 @@ from synthgen.errors import UserError
 from synthgen.generate import Harvest, Order
 from synthgen.plms.catalog import catalog
 from synthgen.plms.resolve import can_name
+from synthgen.prompt import Prompt
 from synthgen.records import Completion, Request, Sample
 from synthgen.seeds import derive_seed
 from synthgen.tasks.labelled import check_labels, label_names, label_of, rows_of, text_of
+from synthgen.tasks.task import Task
+from synthgen.text import Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,16 @@ class Pool:
         return sum(map(len, self.texts.values()))
 
 
-def read_pool(paths: Sequence[str], labels: Sequence[str]) -> Pool:
+def read_pool(paths: Sequence[str], task: Task) -> Pool:
     """Read run folders, whose samples are a pool, and JSONL files, plain or ``.gz``.
 
-    Every object has ``text``, ``label`` (a name or a task id) and ``plm``. Raises ``UserError`` with file and line for
-    what is wrong, labels the task does not have and texts that name no PLM among it, and where all have one label.
+    Every object has ``text``, ``label`` (a name or a task id), ``plm``, and for a task of pairs ``text_pair``.
+    Raises ``UserError`` with file and line for what is wrong, labels the task does not have and texts that name no PLM
+    among it, and where all have one label.
     """
     found: dict[tuple[str, str], list[str]] = {}
     digest = sha256()
-    name_of = label_names(labels)
+    labels, name_of = task.labels, label_names(task.labels)
     for path in _files(paths):
         place = f"pool file {path.name}"
         for number, row in rows_of(path, "pool", seen=digest.update):
@@ -53,7 +57,10 @@ def read_pool(paths: Sequence[str], labels: Sequence[str]) -> Pool:
                 raise UserError(
                     f"{where} has the plm {plm[:40]!r}; files are called by it: use letters, digits, '-', '_' and '.'."
                 )
-            found.setdefault((plm, label), []).append(text_of(row, "text", where))
+            text = text_of(row, "text", where)
+            if task.first:
+                text = Pair(text, text_of(row, "text_pair", where))
+            found.setdefault((plm, label), []).append(text)
     names = ", ".join(Path(path).name for path in paths)
     check_labels([label for _, label in found], f"pool {names}")
     return Pool({key: tuple(texts) for key, texts in found.items()}, names, digest.hexdigest())
@@ -72,7 +79,8 @@ def plms_of(pool: Pool) -> tuple[str, ...]:
 class Reserve:
     """The texts of a pool that a run has not taken yet, in an order drawn from the run's seed."""
 
-    def __init__(self, pool: Pool, seed: int) -> None:
+    def __init__(self, pool: Pool, task: Task, seed: int) -> None:
+        self._task = task
         self._left = {key: _shuffled(key, texts, seed) for key, texts in pool.texts.items()}
 
     def fill(self, order: Order, curator: Curator) -> tuple[Harvest, Order]:
@@ -88,8 +96,9 @@ class Reserve:
                 number, text = waiting.pop()
                 name = f"pool-{order.plm}-{label}-{number:05d}"
                 sampling = replace(order.sampling, stop="")
-                request = Request(name, order.plm, order.round, label, "", 0, sampling)
-                verdict = curator.judge(request, Completion(name, text, "stop", 0, 0))
+                prompt = Prompt("", given=self._task.given_of(text))
+                request = Request(name, order.plm, order.round, label, prompt, 0, sampling)
+                verdict = curator.judge(request, Completion(name, self._task.written(text), "stop", 0, 0))
                 if isinstance(verdict, Sample):
                     result.samples.append(verdict)
                     left[label] -= 1

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthgen.errors import UserError
+from synthgen.licences import check_license
 from synthgen.seeds import short_id
 from synthgen.text import nearest
 
@@ -66,14 +67,30 @@ class Privacy(BaseModel):
         return self
 
 
+class Decontaminate(BaseModel):
+    """Against what samples are held before the dataset is written: those that overlap are left out.
+
+    Comparing with ``private`` texts looks at them without noise, which no epsilon covers: None does it only where
+    nothing is promised, true always.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gold: bool = True
+    private: bool | None = None
+
+
 class Recipe(BaseModel):
     """The complete setting of a run. ``samples`` are per PLM, over all rounds; ``rounds`` counts rounds of feedback.
 
     Without a ``task``, ``labels`` and ``about`` make one. ``private`` are the files whose samples vote, one a party;
     ``embedder`` is what compares them with synthetic ones.
 
-    ``pool`` are files of existing generations that stand in for what the PLMs would write zero-shot. ``stm_options``
-    are the STM's own. ``debias`` is the strength of self-debiasing, 0 for none.
+    ``pool`` are files of existing generations that stand in for what the PLMs would write zero-shot. In tasks of pairs
+    ``first_sentences`` names where the given sentences come from: a file, ``gold`` (the first sentences of gold's train
+    split, without labels), or ``generated``, the default: each PLM writes its own. ``license`` is what the dataset's
+    card says, nothing where it is None. ``stm_options`` are the STM's own. ``debias`` is the strength of
+    self-debiasing, 0 for none.
 
     ``demos`` demonstrations are picked from ``candidates``. ``attempts`` bounds how often a rejected completion is
     asked for again. ``options`` are the method's own. ``engine``, ``endpoint`` and ``serving`` (by PLM, or ``all``) say
@@ -103,12 +120,20 @@ class Recipe(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     debias: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     pool: tuple[str, ...] = ()
+    first_sentences: str | None = None
+    decontaminate: Decontaminate = Decontaminate()
+    license: str | None = None
     private: tuple[str, ...] = ()
     privacy: Privacy = Privacy()
     embedder: str = "words"
     curate: bool = True
     attempts: Annotated[int, Field(ge=1)] = 12
     options: dict[str, Any] = {}
+
+    @field_validator("license")
+    @classmethod
+    def _known_license(cls, given: str | None) -> str | None:
+        return None if given is None else check_license(given)
 
     @model_validator(mode="after")
     def _fits(self) -> "Recipe":
@@ -128,14 +153,20 @@ class Recipe(BaseModel):
         return self
 
     @property
+    def filters_private(self) -> bool:
+        """Tell whether samples that overlap private ones are left out."""
+        asked = self.decontaminate.private
+        return not self.privacy.enabled if asked is None else asked
+
+    @property
     def fingerprint(self) -> str:
         """Return a hash of ``work``: recipes that ask for the same have the same."""
         return short_id(*(f"{name}={value!r}" for name, value in self.work.items()))
 
     @property
     def work(self) -> dict[str, Any]:
-        """Return the settings without what a resume may change: the engine (unless scripted), addresses, serving."""
-        settings = self.model_dump(exclude={"endpoint", "serving"})
+        """Return the settings without what a resume may change: engine (not scripted), addresses, serving, licence."""
+        settings = self.model_dump(exclude={"endpoint", "serving", "license"})
         settings["engine"] = "scripted" if self.engine == "scripted" else "any"
         settings["plms"] = without_addresses(self.plms)
         return settings
@@ -162,8 +193,14 @@ def make_recipe(settings: dict[str, Any]) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file. Raises ``UserError`` where it is missing or wrong."""
-    return make_recipe(read_settings(path))
+    """Read a recipe file. Raises ``UserError`` where it is missing or wrong.
+
+    Where its task file is gone, the one that a run keeps beside its recipe stands in for it.
+    """
+    recipe, kept = make_recipe(read_settings(path)), path.with_name("task.yaml")
+    if recipe.task.endswith((".yaml", ".yml")) and not Path(recipe.task).is_file() and kept.is_file():
+        return recipe.model_copy(update={"task": str(kept)})
+    return recipe
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -185,8 +222,9 @@ def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     setting = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = Privacy.model_fields if first["loc"][0] == "privacy" and len(first["loc"]) > 1 else Recipe.model_fields
-        return f"There is no setting {setting!r}{nearest(str(first['loc'][-1]), list(known))}"
+        groups: dict[str, type[BaseModel]] = {"privacy": Privacy, "decontaminate": Decontaminate}
+        group = groups.get(str(first["loc"][0]), Recipe) if len(first["loc"]) > 1 else Recipe
+        return f"There is no setting {setting!r}{nearest(str(first['loc'][-1]), list(group.model_fields))}"
     if first["type"] == "missing":
         return f"The recipe has no {setting!r}; it is needed."
     message = first["msg"].removeprefix("Value error, ")

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from synthgen.text import whole
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -60,7 +62,8 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """An accepted labelled text. ``label`` is a label name; ``request`` the id of the request that produced it;
-    ``parent`` the id of the sample it is a variation of.
+    ``parent`` the id of the sample it is a variation of; ``attribute`` what else it was to be, where the task asks for
+    something besides the label.
     """
 
     id: str
@@ -72,9 +75,15 @@ class Sample:
     text_pair: str | None = None
     weight: float = 1.0
     parent: str | None = None
+    attribute: str | None = None
+
+    @property
+    def whole(self) -> str:
+        """The text, or the pair where there are two."""
+        return whole(self.text, self.text_pair)
 
     def to_row(self) -> dict[str, Any]:
-        """Return the sample as a JSON object, without ``text_pair`` and ``parent`` where there is none."""
+        """Return the sample as a JSON object, without ``text_pair``, ``parent``, ``attribute`` where there is none."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

@@ -10,16 +10,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "synthgen"
 # Lowest first; a room imports from its own row and from rows before it.
 ROWS = [
-    {"errors", "records", "prompt", "seeds", "text", "events"},
+    {"errors", "records", "prompt", "seeds", "text", "events", "licences"},
     {"recipe", "tasks"},
     {"plms", "downstream", "curate", "embedders", "privacy"},
     {"quality"},
     {"methods", "evaluate", "testing", "estimate"},
     {"runs", "datasets"},
-    {"report", "generate"},
+    {"report", "generate", "hub", "export"},
     {"round", "pool", "contexts"},
     {"parts"},
-    {"gather", "outcome", "shelf"},
+    {"gather", "outcome", "shelf", "decontaminate"},
     {"evolve"},
     {"assemble"},
     {"plan", "api"},

@@ -38,17 +38,17 @@ GOOD = [row(1, 1, plm="gpt2"), row(2, "negative", plm="gpt2-xl"), row(3, "0", pl
 
 
 def test_reads_names_and_ids_plain_and_zipped(tmp_path: Path) -> None:
-    pool = read_pool([put(tmp_path / "a.jsonl", GOOD)], TASK.labels)
+    pool = read_pool([put(tmp_path / "a.jsonl", GOOD)], TASK)
     assert pool.plms == ("gpt2", "gpt2-xl")
     assert len(pool) == 3
     assert len(pool.texts["gpt2", "negative"]) == 1
     zipped = tmp_path / "a.jsonl.gz"
     zipped.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
-    assert read_pool([str(zipped)], TASK.labels).digest == pool.digest
+    assert read_pool([str(zipped)], TASK).digest == pool.digest
 
 
 def test_plms_of_the_catalog_go_on_writing_others_do_not(tmp_path: Path) -> None:
-    assert plms_of(read_pool([put(tmp_path / "a.jsonl", GOOD)], TASK.labels)) == ("gpt2", "gpt2-xl=pool")
+    assert plms_of(read_pool([put(tmp_path / "a.jsonl", GOOD)], TASK)) == ("gpt2", "gpt2-xl=pool")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_plms_of_the_catalog_go_on_writing_others_do_not(tmp_path: Path) -> None
 )
 def test_what_is_wrong_is_said_with_its_line(rows: list[dict[str, Any]], said: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=said):
-        read_pool([put(tmp_path / "a.jsonl", rows)], TASK.labels)
+        read_pool([put(tmp_path / "a.jsonl", rows)], TASK)
 
 
 @given(
@@ -82,7 +82,7 @@ def test_a_text_is_taken_once_and_as_long_as_there_are_some(have: int, wanted: l
             ("many", "few", "old", "new", "long", "short"), ("kind", "loud", "wise", "shy", "odd", "warm"), strict=True
         )
     )[:have]
-    reserve = Reserve(Pool({("gpt2", "positive"): texts}, "a", ""), seed)
+    reserve = Reserve(Pool({("gpt2", "positive"): texts}, "a", ""), TASK, seed)
     curator, taken, left = Curator(TASK), [], 0
     for number, count in enumerate(wanted):
         order = Order("gpt2", number, {"positive": count, "negative": 0}, {}, Sampling())
@@ -102,7 +102,7 @@ def test_the_seed_draws_the_order(tmp_path: Path) -> None:
 
     def first(seed: int) -> list[str]:
         order = Order("gpt2", 0, {"positive": 4}, {}, Sampling())
-        return [sample.text for sample in Reserve(pool, seed).fill(order, Curator(TASK))[0].samples]
+        return [sample.text for sample in Reserve(pool, TASK, seed).fill(order, Curator(TASK))[0].samples]
 
     assert first(1) == first(1)
     assert len({tuple(first(seed)) for seed in range(6)}) > 1
@@ -185,7 +185,7 @@ def test_a_run_folder_is_a_pool(tmp_path: Path) -> None:
 
 def test_a_plm_that_cannot_name_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Line 1 .* has the plm 'org/model'"):
-        read_pool([put(tmp_path / "a.jsonl", [row(1, plm="org/model")])], TASK.labels)
+        read_pool([put(tmp_path / "a.jsonl", [row(1, plm="org/model")])], TASK)
 
 
 def test_a_plan_counts_what_the_pool_gives(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def pool(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_pool_is_read_with_its_plms(pool: Path) -> None:
-    read = read_pool([str(pool)], load_task("imdb").labels)
+    read = read_pool([str(pool)], load_task("imdb"))
     assert len(read) == 1600
     assert plms_of(read) == ("gpt2-xl=pool", "llama2", "vicuna", "old-flan=pool")
     assert {len(texts) for texts in read.texts.values()} == {200}

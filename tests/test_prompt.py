@@ -20,11 +20,11 @@ def test_shortening_is_building_with_the_last_demonstrations(head: str, tail: st
     template = head + SLOT + tail
     if template.index(SLOT) != len(head):
         return  # the two parts made a slot of their own
-    found = shortened(Prompt.around(template, SLOT, shown), drop)
+    found = shortened(Prompt.composed(template, {"demonstrations": shown}), drop)
     if drop > len(shown):
         assert found is None
         return
-    wanted = Prompt.around(template, SLOT, shown[drop:])
+    wanted = Prompt.composed(template, {"demonstrations": shown[drop:]})
     assert isinstance(found, Prompt)
     assert (found, found.spans) == (wanted, wanted.spans)
     assert found == head + "".join(shown[drop:]) + tail
@@ -33,7 +33,7 @@ def test_shortening_is_building_with_the_last_demonstrations(head: str, tail: st
 
 @given(SHOWN.filter(bool), st.data())
 def test_shortening_twice_is_shortening_once(shown: list[str], data: st.DataObject) -> None:
-    prompt = Prompt.around(f"a {SLOT} b", SLOT, shown)
+    prompt = Prompt.composed(f"a {SLOT} b", {"demonstrations": shown})
     first = data.draw(st.integers(0, len(shown)))
     second = data.draw(st.integers(0, len(shown) - first))
     once, part = shortened(prompt, first + second), shortened(prompt, first)
@@ -75,7 +75,7 @@ def test_a_plain_text_has_no_demonstrations_to_lose() -> None:
 
 @given(SHOWN)
 def test_copies_know_their_demonstrations(shown: list[str]) -> None:
-    prompt = Prompt.around(f"before {SLOT} after", SLOT, shown)
+    prompt = Prompt.composed(f"before {SLOT} after", {"demonstrations": shown})
     request = Request("1", "opt", 0, "positive", prompt, 7)
     copies = [copy.copy(prompt), copy.deepcopy(prompt), copy.deepcopy(request).prompt, asdict(request)["prompt"]]
     copies += [pickle.loads(pickle.dumps(prompt, protocol)) for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)]
@@ -94,3 +94,43 @@ def test_it_is_a_str() -> None:
     assert type(prompt + "c") is str
     assert f"{prompt}" == "a b"
     assert not hasattr(prompt, "__dict__")
+
+
+NAMES = ("first", "attribute")
+PIECES = st.lists(st.one_of(st.text(max_size=8).filter(lambda t: "{" not in t and "}" not in t),
+                            st.sampled_from(["{first}", "{attribute}", SLOT])), max_size=8)  # fmt: skip
+
+
+@given(PIECES, SHOWN, st.dictionaries(st.sampled_from(NAMES), st.text(max_size=10)), st.integers(0, 6))
+def test_filling_gaps_is_composing_with_the_values_and_goes_with_shortening(
+    pieces: list[str], shown: list[str], drawn: dict[str, str], drop: int
+) -> None:
+    template = "".join(pieces)
+    gapped = Prompt.composed(template, {"demonstrations": shown}, NAMES)
+    whole = gapped.filled(drawn)
+    wanted = "".join(drawn.get(piece[1:-1], "") if piece.startswith("{") and piece != SLOT
+                     else "".join(shown) if piece == SLOT else piece for piece in pieces)  # fmt: skip
+    assert whole == wanted
+    assert [whole[start:end] for start, end in whole.spans] == shown * pieces.count(SLOT)
+    assert whole.given == {name: value for name, value in drawn.items() if f"{{{name}}}" in pieces}
+    assert {name for _, name in whole.gaps} == {name for name in NAMES if f"{{{name}}}" in pieces} - set(drawn)
+    one, other = shortened(whole, drop), shortened(gapped, drop)
+    assert (one is None) == (other is None)
+    if isinstance(one, Prompt) and isinstance(other, Prompt):
+        assert (one, one.spans) == (other.filled(drawn), other.filled(drawn).spans)
+    behind = gapped.after("before ").filled(drawn)
+    assert behind == "before " + whole
+    assert [behind[start:end] for start, end in behind.spans] == shown * pieces.count(SLOT)
+
+
+def test_what_is_drawn_or_shown_is_never_read_as_a_slot() -> None:
+    prompt = Prompt.composed("{demonstrations}{first} {attribute}", {"demonstrations": ["{first}"]}, NAMES)
+    assert prompt.filled({"first": "{attribute}", "attribute": "{first}"}) == "{first}{attribute} {first}"
+
+
+@given(st.text(max_size=9), st.text(max_size=9), st.dictionaries(st.sampled_from(NAMES), st.text(max_size=9)))
+def test_a_prompt_survives_copies_with_all_it_knows(head: str, tail: str, drawn: dict[str, str]) -> None:
+    prompt = Prompt(head + tail, [(0, len(head))], "p", 9, [(len(head), "first")], drawn)
+    for copied in (copy.deepcopy(prompt), pickle.loads(pickle.dumps(prompt))):
+        assert copied == prompt
+        assert all(getattr(copied, name) == getattr(prompt, name) for name in Prompt.__slots__)

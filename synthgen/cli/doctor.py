@@ -39,7 +39,10 @@ class Check:
 
 
 def doctor(json_: Json = False) -> None:
-    """Check this machine; every failing line says what to do. Exits 1 where the pocket profile could not run."""
+    """Check this machine; every failing line says what to do. Exits 1 where the pocket profile could not run.
+
+    Example: synthgen doctor --json
+    """
     console = Console()
     found = []
     for look in LOOKS:

@@ -1,4 +1,4 @@
-"""``tasks``, ``plms``: what there is, and what of it this machine can run."""
+"""``plms``: what there is, and what of it this machine can run."""
 
 import json
 import sys
@@ -11,16 +11,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from synthgen.cli import complete
 from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM, Entry, catalog, plm_of
 from synthgen.plms.serving import Serving
-from synthgen.tasks.registry import load_task, task_names
 from synthgen.text import nearest
 
 if TYPE_CHECKING:
     from synthgen.plms.hardware import GPU
 
-Family = Annotated[str | None, typer.Argument(help="One family, with its licence's terms and its quirks in full.")]
+Family = Annotated[
+    str | None,
+    typer.Argument(
+        help="One family, with its licence's terms and its quirks in full.", autocompletion=complete.families
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -36,18 +41,11 @@ class Verdict:
 Row = tuple[str, Entry, Verdict]
 
 
-def tasks() -> None:
-    """List the tasks with their labels and gold data."""
-    table = Table("task", "about", "labels", "gold")
-    for name in task_names():
-        task = load_task(name)
-        labels = ", ".join(task.labels[:6]) + (f", … ({len(task.labels)})" if len(task.labels) > 6 else "")
-        table.add_row(name, task.about, labels, f"{task.gold.hub} ({task.gold.split})" if task.gold else "")
-    Console().print(table)
-
-
 def plms(family: Family = None, json_: Json = False) -> None:
-    """List the PLM families and sizes, and what this machine can run."""
+    """List the families of pre-trained language models (PLMs), their sizes, and what this machine can run.
+
+    Example: synthgen plms llama2
+    """
     from synthgen.plms.engines.vllm.find import vllm_python
     from synthgen.plms.hardware import gpus, host_memory
 

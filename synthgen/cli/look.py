@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from synthgen.cli import complete
 from synthgen.cli import options as o
 
 Where = Annotated[Path, typer.Argument(help="A run folder, or a dataset: Parquet, JSONL or a folder with Parquet.")]
@@ -17,9 +18,10 @@ def evaluate(
     dataset: Where,
     task: o.Task,
     gold: o.Gold = None,
-    stm: Annotated[str, typer.Option(help="Small task model: tfidf, embedding:MODEL or encoder:MODEL.")] = "tfidf",
+    stm: o.StmOfDataset = "tfidf",
     reference: Annotated[
-        Path | None, typer.Option(help="JSONL with text, and perhaps label: how far are the dataset's texts from it?")
+        Path | None,
+        typer.Option(help="JSONL with text, perhaps label: tell how far the texts are from these."),
     ] = None,
     embedder: Annotated[
         str, typer.Option(help="What compares them: words, or a sentence-transformers model.")
@@ -27,7 +29,10 @@ def evaluate(
     seed: o.Seed = 0,
     json_: o.Json = False,
 ) -> None:
-    """Train a small task model on any dataset, score it on gold data, and measure the dataset's quality."""
+    """Train a small task model on any dataset, score it on gold data, and measure the dataset's quality.
+
+    Example: synthgen evaluate data.jsonl --task imdb --gold reviews.jsonl
+    """
     from synthgen.datasets import evaluate_dataset
     from synthgen.report.quality_table import evaluation_table
 
@@ -40,11 +45,16 @@ def evaluate(
 
 def cartography(
     dataset: Where,
-    task: Annotated[str | None, typer.Option(help="The dataset's task; a run knows its own.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The dataset's task; a run knows its own.", autocompletion=complete.tasks)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Picture to write; default: beside the dataset.")] = None,
     stm: Annotated[str, typer.Option(help="Small task model, for a dataset that is not a run.")] = "tfidf",
 ) -> None:
-    """Draw the dataset map: how sure the small model is of each sample while it learns, and how steadily."""
+    """Draw the dataset map: how sure the small model is of each sample while it learns, and how steadily.
+
+    Example: synthgen cartography data.jsonl --task imdb --out map.png
+    """
     from synthgen.datasets import dataset_dynamics
     from synthgen.report.cartography import plot_cartography
     from synthgen.runs.read import load_run
@@ -62,16 +72,22 @@ def cartography(
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs, such as a study's.")],
-    out: Annotated[Path | None, typer.Option(help="Picture to write; default: comparison.png here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Picture to write, and beside it a page; default: comparison.png here.")
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(help="Setting or method that the others are compared with; default: the study's, or the first."),
     ] = None,
     json_: o.Json = False,
 ) -> None:
-    """Compare runs: a table, a picture; runs that differ only in their seed are averaged, and paired by it."""
+    """Compare runs: a table, a picture; runs that differ only in their seed are averaged, and paired by it.
+
+    Example: synthgen compare runs/a runs/b --baseline a
+    """
     from synthgen.report.arms import rows_of_runs
     from synthgen.report.comparison import FAIRNESS, aggregate_rows, difference_note
+    from synthgen.report.comparison_page import write_comparison
     from synthgen.report.comparison_plot import plot_comparison
     from synthgen.report.quality_table import quality_table
     from synthgen.report.summary import comparison_table
@@ -80,8 +96,10 @@ def compare(
     rows = rows_of_runs(runs)
     groups = aggregate_rows(rows, baseline=baseline or told_baseline(runs))
     target = out or Path("comparison.png")
+    page = target.with_suffix(".html")
     if out or not json_:
         plot_comparison(groups, target)
+        write_comparison(rows, groups, page)
     if json_:
         sys.stdout.write(json.dumps({"runs": rows, "settings": groups, "note": FAIRNESS}) + "\n")
         return
@@ -96,4 +114,5 @@ def compare(
     for sentence in (difference_note(groups), FAIRNESS, shared):
         if sentence:
             console.print(sentence, highlight=False, markup=False)
-    console.print(str(target), soft_wrap=True, highlight=False)
+    for path in (target, page):
+        console.print(str(path), soft_wrap=True, highlight=False)

@@ -17,8 +17,11 @@ from synthgen.recipe import read_recipe
 def add_methods(app: typer.Typer, plan: typer.Typer) -> None:
     """Give every method its command, and the same command under ``plan``."""
     for name, row in METHODS.items():
-        app.command(name, help=row.help)(_command(name, row.private, _execute))
-        plan.command(name, help=f"Plan: {row.help}")(_command(name, row.private, _plan))
+        example = f"{name} {'--private seeds.jsonl' if row.private else '--task imdb'} --plms llama2,opt"
+        told = f"{row.help}\n\nExample: synthgen {example}"
+        app.command(name, help=told)(_command(name, row.private, _execute))
+        planned = f"Plan {name}, generating nothing: {row.help}\n\nExample: synthgen plan {example}"
+        plan.command(name, help=planned)(_command(name, row.private, _plan))
 
 
 def _common(
@@ -27,6 +30,7 @@ def _common(
     about: o.About = None,
     plms: o.Plms = None,
     pool: o.Pool = None,
+    first_sentences: o.FirstSentences = None,
     profile: o.Profile = "auto",
     samples: o.Samples = None,
     rounds: o.Rounds = None,
@@ -37,6 +41,7 @@ def _common(
     seed: o.Seed = 0,
     engine: o.Engine = "auto",
     endpoint: o.Endpoint = None,
+    license: o.License = None,
     set_: o.Set = None,
     out: o.Out = None,
     resume: o.Resume = "never",
@@ -87,6 +92,8 @@ def run_recipe(
 
     A resume may change how the PLMs are run: their addresses, the engine, --set serving.…. A recipe with several arms
     (recipes/compare-….yaml) is run arm by arm and seed by seed, and compared.
+
+    Example: synthgen run runs/a/recipe.yaml --out runs/a --resume
     """
     from synthgen.study import is_study
 
@@ -105,7 +112,10 @@ def plan_recipe(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     json: o.Json = False,
 ) -> None:
-    """Plan a recipe."""
+    """Plan a recipe, generating nothing: its prompts, counts, tokens, time and memory.
+
+    Example: synthgen plan run recipes/fusegen-imdb.yaml
+    """
     from synthgen.study import is_study
 
     if is_study(recipe):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 import yaml
 
+from synthgen.cli import complete
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, make_recipe
 
@@ -14,13 +15,18 @@ ProfileOption = Literal["auto", "pocket", "paper"]
 ResumeOption = Literal["never", "if-possible", "always"]
 EngineOption = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
-Task = Annotated[str, typer.Option(help="A task of `synthgen tasks`, or a task file.")]
-TaskOrLabels = Annotated[str | None, typer.Option("--task", help="A task of `synthgen tasks`, or a task file.")]
+_TASK = "What texts and labels to write: a task of `synthgen tasks`, or a task file (.yaml)."
+Task = Annotated[str, typer.Option(help=_TASK, autocompletion=complete.tasks)]
+TaskOrLabels = Annotated[str | None, typer.Option("--task", help=_TASK, autocompletion=complete.tasks)]
 Labels = Annotated[str | None, typer.Option(help="Label names, separated by commas, in place of a task.")]
 About = Annotated[str | None, typer.Option(help="What the texts are, in a few words, such as 'movie reviews'.")]
 Plms = Annotated[
     str | None,
-    typer.Option(help="PLMs, separated by commas: families of `synthgen plms`, Hub ids, folders, name=URL, MODEL@URL."),
+    typer.Option(
+        help="Pre-trained language models (PLMs), separated by commas: families of `synthgen plms`, Hub ids, folders, "
+        "name=URL, MODEL@URL.",
+        autocompletion=complete.plms,
+    ),
 ]
 Pool = Annotated[
     list[str] | None,
@@ -28,19 +34,32 @@ Pool = Annotated[
         help="JSONL with text, label, plm: generations that stand in for what the PLMs would write zero-shot."
     ),
 ]
+FirstSentences = Annotated[
+    str | None,
+    typer.Option(help="For tasks of pairs, the given sentences: a file, gold (its train split), or generated."),
+]
+License = Annotated[str | None, typer.Option(help="Licence of the dataset, for its card; none is made up.")]
 Endpoint = Annotated[
     list[str] | None,
     typer.Option(help="Address of an OpenAI-compatible server that has the PLMs; repeat it to share the load."),
 ]
 Profile = Annotated[ProfileOption, typer.Option(help="Defaults: pocket runs anywhere, paper has the papers' settings.")]
-Samples = Annotated[int | None, typer.Option(help="Samples per PLM, over all rounds.")]
+Samples = Annotated[int | None, typer.Option(help="Samples (labelled texts) per PLM, over all rounds.")]
 Rounds = Annotated[int | None, typer.Option(help="Rounds of feedback after the first, zero-shot one.")]
-Demos = Annotated[int | None, typer.Option(help="Demonstrations in a prompt.")]
+Demos = Annotated[int | None, typer.Option(help="Demonstrations (earlier samples shown) in a prompt.")]
 Candidates = Annotated[int | None, typer.Option(help="Samples the demonstrations are picked from.")]
-Stm = Annotated[str | None, typer.Option(help="Small task model: tfidf, embedding:MODEL or encoder:MODEL.")]
-Gold = Annotated[str | None, typer.Option(help="JSONL with text and label to measure accuracy on, or none.")]
+_STM = "Small task model (STM) trained on the samples: tfidf, embedding:MODEL or encoder:MODEL."
+Stm = Annotated[str | None, typer.Option(help=_STM, autocompletion=complete.stms)]
+StmOfDataset = Annotated[str, typer.Option("--stm", help=_STM, autocompletion=complete.stms)]
+Gold = Annotated[
+    str | None,
+    typer.Option(
+        help="Gold data, real labelled texts to measure accuracy on: a file with text and label, or none. Default: the "
+        "task's own."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Engine = Annotated[EngineOption, typer.Option(help="What runs the PLMs; scripted is a deterministic fake.")]
+Engine = Annotated[EngineOption, typer.Option(help="What runs the PLMs; scripted is a fake that writes random words.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, e.g. options.select=random; repeatable.")
 ]
@@ -52,13 +71,19 @@ Json = Annotated[bool, typer.Option("--json", help="Print the metrics as one JSO
 Private = Annotated[
     list[str], typer.Option(help="JSONL with text and label: the private samples. Repeat it, one file a party.")
 ]
-Epsilon = Annotated[float | None, typer.Option(help="Privacy promised: what one record can change; default 4.")]
+Epsilon = Annotated[
+    float | None, typer.Option(help="The promise's epsilon: how much one record can change, less is safer; default 4.")
+]
 Delta = Annotated[float | None, typer.Option(help="The promise's delta, below 1 / number of samples; default 1e-5.")]
 Adjacency = Annotated[
-    Literal["add-remove", "replace-one"] | None, typer.Option(help="Neighbouring sets; default add-remove.")
+    Literal["add-remove", "replace-one"] | None,
+    typer.Option(
+        help="Which sets are not to be told apart: one record more or less, or another one; default add-remove."
+    ),
 ]
 Unit = Annotated[
-    Literal["record", "party"] | None, typer.Option(help="Whom the promise protects; default each record.")
+    Literal["record", "party"] | None,
+    typer.Option(help="Whom the promise protects: each record (default), or all of a party's (one file) together."),
 ]
 Embedder = Annotated[str | None, typer.Option(help="What compares texts: words, or a sentence-transformers model.")]
 NoPrivacy = Annotated[bool, typer.Option("--no-privacy", help="Promise nothing: the private samples may be exposed.")]
@@ -177,7 +202,7 @@ def _pool_plms(settings: dict[str, Any]) -> tuple[str, ...]:
     from synthgen.tasks.registry import the_task
 
     task = the_task(settings.get("task") or "", settings.get("labels") or (), settings.get("about"))
-    return plms_of(read_pool(settings["pool"], task.labels))
+    return plms_of(read_pool(settings["pool"], task))
 
 
 def _specs(plms: str) -> tuple[str, ...]:

@@ -23,7 +23,10 @@ def samples(
     out: Annotated[Path | None, typer.Option(help="File to write too: .jsonl, .csv or .md.")] = None,
     json_: o.Json = False,
 ) -> None:
-    """Show the best samples of each PLM and label, with the worst beside them."""
+    """Show the best samples of each pre-trained language model (PLM) and label, with the worst beside them.
+
+    Example: synthgen samples runs/a --by weight --count 10
+    """
     from synthgen.report.samples_file import check_suffix, write_samples
     from synthgen.report.samples_table import samples_table
     from synthgen.report.scored import ranked_run

@@ -97,12 +97,14 @@ def _echoes(task: Task) -> tuple[re.Pattern[str] | None, set[tuple[str, ...]]]:
         prompts.bad,
         prompts.good,
         prompts.contrastive,
+        prompts.paraphrase,
     )
+    # What is put in breaks the words of a prompt: no run goes over it.
+    filled_in = r"\{(?:text|text_pair|demonstrations|first|attribute|tone|zero_shot)\}"
     tails: set[str] = set()
     found: set[tuple[str, ...]] = set()
     for template, label in product(templates, task.labels):
-        wording = task.describe.get(label, label.replace("_", " ").lower())
-        for part in re.split(r"\{text\}|\{demonstrations\}", template.replace("{label}", wording)):
+        for part in re.split(filled_in, template.replace("{label}", task.wording(label))):
             spoken = words(part)
             found |= runs(spoken, _RUN)
             if part.rstrip(' "').endswith(":") and len(spoken) >= 3:

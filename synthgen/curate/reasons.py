@@ -12,6 +12,8 @@ class Reason(StrEnum):
     UNFINISHED = "unfinished"
     TOO_SHORT = "too_short"
     LANGUAGE = "language"
+    TASK_RULE = "task_rule"
+    FIRST_COPY = "first_copy"
     DEMONSTRATION_COPY = "demonstration_copy"
     DUPLICATE = "duplicate"
     TWO_LABELS = "two_labels"

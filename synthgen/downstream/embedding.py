@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.downstream.head import HeadFit, fit_head, standardising
+from synthgen.downstream.pairs import parted
 from synthgen.downstream.stm import Features, FloatArray, IntArray
 from synthgen.embedders.sentence import load_encoder
 
@@ -15,8 +16,9 @@ class EmbeddingSTM:
     """A sentence-transformers id or folder; it is loaded at the first text.
 
     Features are unit embeddings, standardised on the start texts and divided by ``sqrt(d)``: rows of length about 1,
-    as the head's L2 expects. The last bits of an embedding depend on the texts it was encoded with. Raises
-    ``UserError`` where the package or the model is missing.
+    as the head's L2 expects. Where texts are pairs with the embeddings ``u`` and ``v``, ``[u, v, |u-v|, u*v]`` stands
+    for the embedding (Reimers & Gurevych 2019, here with the product). The last bits of an embedding depend on the
+    texts it was encoded with. Raises ``UserError`` where the package or the model is missing.
     """
 
     def __init__(self, model: str) -> None:
@@ -29,16 +31,22 @@ class EmbeddingSTM:
 
     def start(self, texts: Sequence[str]) -> FloatArray:
         """Fix mean and scale on ``texts`` and return their features (n, d)."""
-        self._mean, self._scale = standardising(self._encode(texts))
+        self._mean, self._scale = standardising(self._vectors(texts))
         return self.features(texts)
 
     def features(self, texts: Sequence[str]) -> FloatArray:
-        """Return the features (n, d) of texts. Raises ``RuntimeError`` before a start."""
+        """Return the features (n, d) of texts. Raises ``RuntimeError`` before a start.
+
+        Raises ``ValueError`` for pairs after a start on single texts, and the other way round.
+        """
         if self._mean is None:
             raise RuntimeError("call start before features")
         if not texts:
             return np.empty((0, len(self._mean)))
-        return (self._encode(texts) - self._mean) * self._scale
+        vectors = self._vectors(texts)
+        if vectors.shape[1] != len(self._mean):
+            raise ValueError("pairs need a start on pairs, single texts one on single texts")
+        return (vectors - self._mean) * self._scale
 
     def fit(
         self,
@@ -51,6 +59,13 @@ class EmbeddingSTM:
     ) -> HeadFit:
         """Fit the head; see ``fit_head``."""
         return fit_head(features, labels, weights, n_labels=n_labels, short=short)
+
+    def _vectors(self, texts: Sequence[str]) -> FloatArray:
+        sides = parted(texts)
+        if sides is None:
+            return self._encode(texts)
+        first, second = np.split(self._encode(sides[0] + sides[1]), 2)
+        return np.hstack([first, second, np.abs(first - second), first * second])
 
     def _encode(self, texts: Sequence[str]) -> FloatArray:
         if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:

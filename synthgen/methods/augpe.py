@@ -140,7 +140,7 @@ class AugPE:
                 seed = derive_seed(self._recipe.seed, "variation", round, plm, number, member.id)
                 own[plm][member.label].append(self._variations.prompt(member, seed))
         quotas = {plm: {label: len(prompts) for label, prompts in asked.items()} for plm, asked in own.items()}
-        return Plan(quotas, {}, list(dict.fromkeys(member.text for member in members)), own)
+        return Plan(quotas, {}, list(dict.fromkeys(member.whole for member in members)), own)
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
         """Train one STM per PLM and one on all; none of them chooses anything."""

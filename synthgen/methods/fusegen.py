@@ -72,7 +72,7 @@ class FuseGen:
         """Ask every PLM for the same number of every label; zero-shot first, then with the shared demonstrations."""
         recipe, labels = self._recipe, self._task.labels
         quotas = equal_quotas(self._plms, labels, samples=recipe.samples, rounds=recipe.rounds, round=round)
-        shown = [demonstration.sample.text for demonstration in demonstrations]
+        shown = [demonstration.sample.whole for demonstration in demonstrations]
         if not shown:
             return zero_shot(self._task, quotas)
         return Plan(quotas, {label: [self._task.few_shot(label, shown)] for label in labels}, shown)

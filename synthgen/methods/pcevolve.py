@@ -107,7 +107,7 @@ class PCEvolve:
         """Ask zero-shot first; then every PLM for variations of the prototypes."""
         recipe, labels = self._recipe, self._task.labels
         quotas = equal_quotas(self._plms, labels, samples=recipe.samples, rounds=recipe.rounds, round=round)
-        shown = [demonstration.sample.text for demonstration in demonstrations]
+        shown = [demonstration.sample.whole for demonstration in demonstrations]
         prompts = {}
         for label in labels:
             parents = [one.sample for one in demonstrations if one.sample.label == label]
@@ -121,7 +121,7 @@ class PCEvolve:
         if self._options.release == "last":
             last = [samples[row] for row in self._generation(samples)]
             # In the space of the other fits: all are evaluated together.
-            features = self._stm.features([sample.text for sample in last])
+            features = self._stm.features([sample.whole for sample in last])
             learned.fit = self._stm.fit(features, label_ids(last, self._task), n_labels=len(self._task.labels))
         return learned
 

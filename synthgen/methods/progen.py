@@ -105,7 +105,7 @@ class ProGen:
         pools: dict[str, dict[str, list[str]]] = {}
         for chosen in demonstrations:
             labels = pools.setdefault(str(chosen.scores["pool"]), {})
-            labels.setdefault(chosen.sample.label, []).append(chosen.sample.text)
+            labels.setdefault(chosen.sample.label, []).append(chosen.sample.whole)
         if not pools or not self._options.feedback_ratio:
             return zero_shot(self._task, quotas)
         longest = max(max(quota.values()) for quota in quotas.values()) * self._recipe.attempts

@@ -18,7 +18,7 @@ def label_ids(samples: Sequence[Sample], task: Task) -> IntArray:
 
 def started(stm: STM, samples: Sequence[Sample], task: Task) -> tuple[Features, IntArray]:
     """Fix the feature space on the samples' texts and return their features and label ids."""
-    return stm.start([sample.text for sample in samples]), label_ids(samples, task)
+    return stm.start([sample.whole for sample in samples]), label_ids(samples, task)
 
 
 def rows_by_plm(samples: Sequence[Sample], plms: Sequence[str]) -> dict[str, IntArray]:

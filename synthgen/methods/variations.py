@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from synthgen.prompt import Prompt
@@ -40,9 +40,9 @@ SHORT_WORDS = 25
 class Variations:
     """Writes the prompts of one ``kind`` for a task. Each ends like the task's zero-shot prompt, in an open quote.
 
-    ``imitate`` is the task's few-shot prompt with the parent as its one demonstration. ``rephrase`` asks for the same
-    in one of ``TONES``. ``blanks`` replaces each word by ``_`` with probability ``mask`` and asks for as many words as
-    the parent has, plus a normal number of standard deviation ``mask * spread``; the answer may have
+    ``imitate`` is the task's few-shot prompt with the parent as its one demonstration. ``rephrase`` is the task's
+    paraphrase prompt in one of ``TONES``. ``blanks`` replaces each word by ``_`` with probability ``mask`` and asks for
+    as many words as the parent has, plus a normal number of standard deviation ``mask * spread``; the answer may have
     ``tokens_per_word`` tokens a word, at most 1,200.
     """
 
@@ -56,29 +56,25 @@ class Variations:
         """Return a prompt marked with the parent's id; tone, gaps and length are drawn by ``seed``."""
         if self.kind == "imitate":
             # Without spans: a parent that was left out for want of room would be no parent.
-            return Prompt(str(self.task.few_shot(parent.label, [parent.text]))).varying(parent.id)
+            return self.task.few_shot(parent.label, [parent.whole]).varying(parent.id)
         draw = random.Random(seed)
         if self.kind == "rephrase":
-            return Prompt(self._rephrase(parent, draw.choice(TONES))).varying(parent.id)
-        words = self._length(len(parent.text.split()), draw)
+            return self.task.paraphrase(_quotable(parent), draw.choice(TONES)).varying(parent.id)
+        text = self.task.written(_quotable(parent).whole)
+        words = self._length(len(text.split()), draw)
         tokens = min(MOST_TOKENS, math.ceil(words * self.tokens_per_word))
-        return Prompt(self._blanks(parent, words, draw)).varying(parent.id, tokens)
+        return self._blanks(parent, text, words, draw).varying(parent.id, tokens)
 
     def example(self, label: str) -> str:
         """Return such a prompt with a placeholder for the parent."""
         return self.prompt(Sample("", "<a text that was chosen>", label, "", 0, ""), 0)
 
-    def _rephrase(self, parent: Sample, tone: str) -> str:
-        return (
-            f"Here is a text:\n{_quotable(parent.text)}\n\nSay it anew {tone}. Keep what it is about and where "
-            f"it stands; choose other words and another build.\n{self.task.zero_shot(parent.label)}"
-        )
-
-    def _blanks(self, parent: Sample, words: int, draw: random.Random) -> str:
-        gaps = " ".join("_" if draw.random() < self.mask else word for word in _quotable(parent.text).split())
-        return (
+    def _blanks(self, parent: Sample, text: str, words: int, draw: random.Random) -> Prompt:
+        gaps = " ".join("_" if draw.random() < self.mask else word for word in text.split())
+        asked = self.task.zero_shot(parent.label).filled(self.task.drawn_for(parent))
+        return asked.after(
             f"Here is a text with gaps, each _ a lost word:\n{gaps}\n\nFill the gaps with words of your own choice, "
-            f"and write out the whole, exactly {words} words long.\n{self.task.zero_shot(parent.label)}"
+            f"and write out the whole, exactly {words} words long.\n"
         )
 
     def _length(self, words: int, draw: random.Random) -> int:
@@ -88,9 +84,14 @@ class Variations:
         return max(least, words + round(draw.gauss(0, spread)))
 
 
-def _quotable(text: str) -> str:
-    """Return the text on one line, without the quote that ends a text."""
-    return " ".join(text.replace('"', "'").split())
+def _quotable(sample: Sample) -> Sample:
+    """Return the sample on one line, without the quote that ends a text."""
+
+    def plain(text: str) -> str:
+        return " ".join(text.replace('"', "'").split())
+
+    pair = None if sample.text_pair is None else plain(sample.text_pair)
+    return replace(sample, text=plain(sample.text), text_pair=pair)
 
 
 def deal(members: Sequence[Member], plms: Sequence[str], each: int) -> dict[str, list[Member]]:

@@ -95,7 +95,7 @@ class Wasp:
         total = len(self._plms) * batch(recipe.samples, recipe.rounds, round)[1]
         counts = allocate(total, self._weights)
         quotas = {plm: turns(labels, offset + self._written[plm], counts[plm]) for offset, plm in enumerate(self._plms)}
-        shown = list(dict.fromkeys(demonstration.sample.text for demonstration in demonstrations))
+        shown = list(dict.fromkeys(demonstration.sample.whole for demonstration in demonstrations))
         return Plan(quotas, {label: self._prompts(round, label, demonstrations) for label in labels}, shown)
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
@@ -187,7 +187,7 @@ class Wasp:
         lists: dict[str, list[str]] = {"bad": [], "good": []}
         for demonstration in demonstrations:
             if demonstration.sample.label == label:
-                lists[str(demonstration.scores["role"])].append(demonstration.sample.text)
+                lists[str(demonstration.scores["role"])].append(demonstration.sample.whole)
         prompts: list[str] = []
         for variant in range(self._options.prompts):
             draw = np.random.default_rng(derive_seed(self._recipe.seed, "prompt", round, label, variant))

@@ -125,3 +125,9 @@ def plm_of(name: str, entry: Entry, size: str) -> PLM:
         urls=(entry.url,) if entry.url else (),
         choices=entry.choices,
     )
+
+
+def terms_of(licence: str) -> str | None:
+    """Return what a licence of the catalog says of generated text, None for a licence that it does not have."""
+    entries = (entry for sizes in catalog().values() for entry in sizes.values())
+    return next((entry.terms for entry in entries if entry.license == licence and entry.terms), None)

@@ -10,6 +10,8 @@ from synthgen.plms.catalog import PLM, pocket_folder
 
 CHECKSUMS = "checksums.json"
 POCKET = pocket_folder("pocket")
+SERVED = ("imdb", "sst2", "subj", "banking77", "banking77-10", "yelp")
+"""The tasks whose prompts the pocket PLMs obey: those they were trained for, and two near ones (docs/tasks.md)."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The private samples, one party a file: read, turned into embeddings, and forgotten as texts."""
+"""The private samples, one party a file: read and turned into embeddings; the texts stay here, in memory."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ FEW = 4
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All private samples: quantised ``embeddings`` (m, d), ``labels`` (m,) as label ids, ``party`` (m,).
+    """All private samples: quantised ``embeddings`` (m, d), ``labels`` (m,) as label ids, ``party`` (m,), ``texts``.
 
     Its ``repr`` shows nothing.
     """
@@ -37,6 +37,7 @@ class Records:
     labels: NDArray[np.int64] = field(repr=False)
     party: NDArray[np.int64] = field(repr=False)
     n_parties: int = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False, default=())
 
 
 def private_labels(paths: Sequence[str]) -> list[str]:
@@ -65,18 +66,28 @@ def task_told(paths: Sequence[str], about: str | None) -> dict[str, Any]:
     return {"task": found} if found else {"labels": tuple(names)}
 
 
-def read_records(paths: Sequence[str], labels: Sequence[str], embedder: "Embedder") -> Records:
+def read_records(
+    paths: Sequence[str], labels: Sequence[str], embedder: "Embedder", *, known: Sequence[str] | None = None
+) -> Records:
     """Read every party's file and embed each text by itself. Raises ``UserError`` for what is wrong with a file.
+
+    Label ids in a file are positions in ``known``, where the task's ``labels`` are only some of a dataset's.
 
     Each row depends on its own text alone, so that no record can change another one's votes.
     """
-    rows, ids, party = [], [], []
+    rows, ids, party, texts = [], [], [], list[str]()
     for number, path in enumerate(paths):
-        read = _read(path, labels)
+        read = _read(path, known or labels)
+        if not set(read.labels) <= set(labels):
+            raise UserError(
+                f"Private file {Path(path).name} has labels that the task does not have; its labels are "
+                f"{', '.join(labels[:20])}."
+            )
         rows.append(sealed("Embedding the private samples", partial(_embedded, read, embedder)))
         ids += [labels.index(label) for label in read.labels]
         party += [number] * len(read.labels)
-    return Records(np.concatenate(rows), np.array(ids), np.array(party), len(paths))
+        texts += read.whole
+    return Records(np.concatenate(rows), np.array(ids), np.array(party), len(paths), tuple(texts))
 
 
 def check_records(records: Records, labels: Sequence[str], privacy: Privacy) -> list[str]:
@@ -111,10 +122,4 @@ def _read(path: str, labels: Sequence[str] | None) -> Gold:
 
 
 def _embedded(read: Gold, embedder: "Embedder") -> NDArray[np.float32]:
-    pairs = read.text_pairs or [None] * len(read.texts)
-    return quantised(embedder.encode([*map(whole_text, read.texts, pairs)], alone=True))
-
-
-def whole_text(text: str, pair: str | None) -> str:
-    """Return what is embedded of a sample, private or synthetic: both texts of a pair, a line each."""
-    return text if pair is None else f"{text}\n{pair}"
+    return quantised(embedder.encode(read.whole, alone=True))

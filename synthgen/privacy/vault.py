@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.curate.overlap import overlaps
 from synthgen.downstream.stm import FloatArray, IntArray
 from synthgen.errors import SynthgenError
 from synthgen.privacy.accounting import gaussian_sigma, selection_epsilon
 from synthgen.privacy.clipping import UP
 from synthgen.privacy.ledger import Ledger, Release, partial_name, write_durably
 from synthgen.privacy.noise import SeededSource, Source, SystemSource, exponential_choice, noised_steps
-from synthgen.privacy.parties import Records, whole_text
+from synthgen.privacy.parties import Records
 from synthgen.privacy.sealed import sealed
 from synthgen.privacy.voting import quantised
 from synthgen.recipe import Privacy
@@ -35,14 +36,16 @@ class Vault:
     """
 
     def __init__(
-        self, records: Records, embedder: "Embedder", privacy: Privacy, *, seed: int, n_labels: int = 0
-    ) -> None:
+        self, records: Records, embedder: "Embedder", privacy: Privacy, *, seed: int, n_labels: int = 0,
+        filters: bool = False,
+    ) -> None:  # fmt: skip
         self._records = records
         self.embedder = embedder
         self.privacy = privacy
         self.n_parties = records.n_parties
         self._seed = seed
         self._n_labels = n_labels
+        self._filters = filters
         self._public = ["label names", "the parties' number and file names, and that each has a sample"]
         self._rows: dict[str, NDArray[np.float32]] = {}
         self._ledger: Ledger | None = None
@@ -74,6 +77,11 @@ class Vault:
             "parties": self.n_parties,
             "public": "; ".join([*self._public, "that there are fewer than 1/delta samples"]),
         }
+        if self._filters:
+            said["outside"] = (
+                "samples that share 13 words in a row, or nearly all their words, with a private sample are left out "
+                "of the dataset; that looks at the texts themselves, and epsilon and delta do not cover it"
+            )
         if self.n_parties > 1:
             said["trust"] = "only the sum over parties is seen (secure aggregation), by others and by each of them"
             said["honest_parties"] = self.honest
@@ -126,9 +134,14 @@ class Vault:
         """Return quantised embeddings (n, d) of synthetic samples; no text is embedded twice."""
         new = {sample.id: sample for sample in samples if sample.id not in self._rows}
         if new:
-            texts = [whole_text(sample.text, sample.text_pair) for sample in new.values()]
+            texts = [sample.whole for sample in new.values()]
             self._rows.update(zip(new, quantised(self.embedder.encode(texts)), strict=True))
         return np.stack([self._rows[sample.id] for sample in samples])
+
+    def overlapping(self, texts: Sequence[str]) -> set[int]:
+        """Return the rows of synthetic ``texts`` that overlap a private one. Nothing of it is noised or on record."""
+        found = sealed("Comparing with the private samples", lambda: overlaps(texts, self._records.texts))
+        return {*found.run, *found.near}
 
     def release_vector(
         self,

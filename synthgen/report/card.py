@@ -1,158 +1,152 @@
 """The dataset card that goes to the Hugging Face Hub beside train.parquet."""
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from synthgen.errors import UserError
+from synthgen.report.card_parts import (
+    PLACEHOLDERS,
+    accuracy,
+    cited,
+    columns,
+    decontamination,
+    limitations,
+    loading,
+    made,
+    plm_table,
+    quality,
+    repeating,
+    terms,
+)
+from synthgen.report.counts import Counts, read_counts
 from synthgen.report.facts import RunFacts, read_facts
-from synthgen.report.promise import promise_lines
-from synthgen.report.wording import ABSENT, clean, count, percent
+from synthgen.report.front_matter import front_matter, front_matter_text
+from synthgen.report.promise import promise_lines, protects
+from synthgen.report.wording import count, markdown, markdown_table
 
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:])")
-_CITATION = """\
-@inproceedings{zou-etal-2024-fusegen,
-  title     = {{FuseGen}: {PLM} Fusion for Data-generation based Zero-shot Learning},
-  author    = {Zou, Tianyuan and others},
-  booktitle = {Proceedings of the 2024 Conference on Empirical Methods in Natural Language Processing},
-  year      = {2024}
-}"""
+if TYPE_CHECKING:
+    from synthgen.runs.read import Run
+
+PICTURE = "plots/cartography.png"
+"""Where a dataset's folder, and so its repository on the Hub, has the dataset map."""
 
 
-def dataset_card(recipe: Mapping[str, Any], manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+def card_of_run(run: "Run", *, chosen_license: str | None = None) -> str:
+    """Return the card of a finished run from its folder; ``chosen_license`` stands in for the recipe's.
+
+    Raises ``UserError`` where the run's task cannot be found any more, or its ledger is damaged.
+    """
+    recipe = {**run.recipe.model_dump(mode="json"), "task": run.task.model_dump(mode="json")}
+    return dataset_card(
+        {**recipe, "license": chosen_license or recipe.get("license")},
+        run.manifest,
+        run.metrics,
+        folder=run.path / "dataset",
+        ledger=_ledger(run.path / "ledger.json"),
+    )
+
+
+def dataset_card(
+    recipe: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    *,
+    folder: Path | None = None,
+    ledger: Mapping[str, Any] | None = None,
+) -> str:
     """Return the card: YAML front matter and Markdown.
 
-    Names a licence for each PLM that has one and none for the dataset: that is the publisher's to decide. A user's
-    strings are escaped, and machine paths left out (see ``synthgen.report.facts``).
+    ``folder`` holds ``train.parquet``, which the card then describes, and perhaps the picture at ``PICTURE``, which it
+    shows. ``ledger`` is what ``ledger.json`` of a private run holds. The dataset's licence is ``recipe["license"]``,
+    and none where that is missing: it is the publisher's to choose. A user's strings are escaped, and machine paths
+    left out (see ``synthgen.report.facts``).
     """
     facts = read_facts(recipe, manifest, metrics)
-    front = yaml.safe_dump(_front_matter(facts, metrics), sort_keys=False, allow_unicode=True)
+    parquet = folder / "train.parquet" if folder and (folder / "train.parquet").is_file() else None
+    counts = read_counts(parquet, metrics)
+    privacy = manifest.get("privacy") or {}
+    filtered = bool((metrics.get("decontamination") or {}).get("private"))
+    front = front_matter(
+        facts,
+        labels=counts.labels,
+        size=counts.size,
+        parquet=parquet,
+        kept_license=recipe.get("license"),
+        protected=protects(privacy) and not filtered,
+    )
     parts = [
-        f"---\n{front}---",
-        f"# {_md(facts.task)}: synthetic text classification data",
-        _what(facts, metrics),
+        front_matter_text(front),
+        f"# {markdown(facts.task)}: synthetic text classification data",
+        PLACEHOLDERS if facts.scripted else "",
+        _what(facts, counts),
         "## How it was made",
-        _how(facts, metrics),
-        _table(
-            ("PLM", "model", "size", "licence", "revision"),
-            [(plm.name, plm.model, plm.size, plm.licence, plm.revision) for plm in facts.plms],
-        ),
-        *(["## Privacy", *promise_lines(manifest["privacy"])] if manifest.get("privacy") else []),
+        made(facts, metrics, manifest),
+        plm_table(facts, metrics),
+        "### What the PLMs' licences say of generated text",
+        terms(facts),
+        *(["## Privacy", *promise_lines(privacy, ledger, filtered=filtered)] if privacy else []),
         "## What is in it",
-        *_counts(metrics),
+        columns(counts),
+        *_counts(counts, metrics),
+        *_picture(folder),
+        "### Decontamination",
+        decontamination(metrics),
         "## Accuracy",
-        *_accuracy(facts, metrics),
-        _fixed(facts, private=bool(manifest.get("privacy"))),
+        *accuracy(facts, metrics),
+        *quality(metrics),
+        "## How to load it",
+        loading(counts),
+        "## How to repeat it",
+        repeating(facts, recipe, private=bool(privacy)),
+        "## Intended use and limitations",
+        limitations(facts, recipe.get("license")),
+        "## Citation",
+        cited(facts),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _front_matter(facts: RunFacts, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    size = metrics.get("samples") or 0
-    category = next((name for limit, name in _SIZES if size < limit), "1M<n<10M")
-    return {
-        "pretty_name": f"{facts.task} (synthetic, {facts.method})",
-        "task_categories": ["text-classification"],
-        **({"language": [facts.language]} if facts.language else {}),
-        "tags": ["synthetic", "synthgen", facts.method],
-        "size_categories": [category],
-        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "train.parquet"}]}],
-    }
+def _ledger(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise UserError(f"{path} is damaged; what was spent is not known, so no card can say it.") from None
 
 
-def _what(facts: RunFacts, metrics: Mapping[str, Any]) -> str:
-    labels = ", ".join(_md(label) for label in metrics.get("samples_by_label") or ())
-    about = f" The task: {_md(facts.about)}." if facts.about else ""
+def _what(facts: RunFacts, counts: Counts) -> str:
+    labels = ", ".join(markdown(label) for label in counts.labels)
+    about = f" The task: {markdown(facts.about)}." if facts.about else ""
+    kind = "pairs of texts" if "text_pair" in counts.columns else "texts"
+    author = "a fake in place of language models" if facts.scripted else "a language model"
     return (
-        f"{count(metrics.get('samples'))} labelled texts for the task **{_md(facts.task)}**"
-        f"{f' (labels: {labels})' if labels else ''}.{about} Every text was written by a language model; "
-        "none was written or checked by a person."
+        f"{count(counts.size)} labelled {kind} for the task **{markdown(facts.task)}**"
+        f"{f' (labels: {labels})' if labels else ''}.{about} The texts were written by {author}, to the labels they "
+        "carry; none was written, labelled or checked by a person."
     )
 
 
-def _how(facts: RunFacts, metrics: Mapping[str, Any]) -> str:
-    tokens = metrics.get("tokens") or {}
-    known = [
-        ("method", facts.how),
-        ("rounds of feedback", facts.rounds),
-        ("small task model (STM)", facts.stm),
-        ("seed", facts.seed),
-        ("profile", facts.profile),
-        ("tokens written", count(tokens["completion"]) if tokens.get("completion") is not None else None),
-        ("synthgen", facts.version),
-    ]
-    return "\n".join(f"- {name}: {_md(value)}" for name, value in known if value is not None)
-
-
-def _counts(metrics: Mapping[str, Any]) -> list[str]:
+def _counts(counts: Counts, metrics: Mapping[str, Any]) -> list[str]:
     tables = [
-        _table((head, "samples"), [(name, count(value)) for name, value in (metrics.get(key) or {}).items()])
-        for head, key in (("PLM", "samples_by_plm"), ("label", "samples_by_label"), ("round", "samples_by_round"))
+        markdown_table(table.head, [(line[0], *(count(number) for number in line[1:])) for line in table.lines])
+        for table in counts.tables
     ]
     rejected = sorted((metrics.get("rejected_by_reason") or {}).items(), key=lambda item: (-item[1], item[0]))
     return [
-        "Columns: `text` (and `text_pair` where the task has pairs), `label`, `weight`, `plm`, `round`, `id`.",
         *tables,
-        "Texts that were rejected, by reason:" if rejected else "",
-        _table(("reason", "texts"), [(reason, count(value)) for reason, value in rejected]),
+        "Texts that were rejected as they came, by reason:" if rejected else "",
+        markdown_table(("reason", "texts"), [(reason, count(value)) for reason, value in rejected]),
     ]
 
 
-def _accuracy(facts: RunFacts, metrics: Mapping[str, Any]) -> list[str]:
-    if metrics.get("accuracy") is None:
-        return ["Not measured: the run had no gold data."]
-    stm = f"A small task model ({_md(facts.stm)})" if facts.stm else "A small task model"
-    gold = _md(facts.gold) if facts.gold else "gold data"
-    rounds = [(str(index), percent(value)) for index, value in enumerate(metrics.get("accuracy_by_round") or ())]
-    alone = [(name, percent(value)) for name, value in (metrics.get("accuracy_by_plm") or {}).items()]
+def _picture(folder: Path | None) -> list[str]:
+    if folder is None or not (folder / PICTURE).is_file():
+        return []
     return [
-        f"{stm} trained on this dataset alone reaches **{percent(metrics['accuracy'])} %** on {count(facts.gold_size)} "
-        f"real texts ({gold}). Real labelled data were used for this figure only and chose nothing.",
-        _table(("after round", "accuracy %"), rounds),
-        _table(("samples of one PLM", "accuracy %"), alone),
+        f"![Dataset map: how sure a small model is of each sample while it learns, and how steadily]({PICTURE})",
+        "Each point is a sample. Left and high: the small model is soon sure of its label. Right: it wavers. Left and "
+        "low: it never believes the label, which is then often wrong.",
     ]
-
-
-def _fixed(facts: RunFacts, *, private: bool) -> str:
-    seed = f", seed {facts.seed}" if facts.seed is not None else ""
-    asks = (
-        " A repetition asks the private samples again: it spends the same budget once more and gives another dataset."
-    )
-    again = asks if private else ""
-    citation = f"\n\n## Citation\n\n```bibtex\n{_CITATION}\n```" if facts.method == "fusegen" else ""
-    return f"""\
-## How to load it
-
-```python
-from datasets import load_dataset
-
-data = load_dataset("path/to/this/folder", split="train")
-```
-
-## How to repeat it
-
-```
-synthgen run recipe.yaml
-```
-
-`recipe.yaml` in the run folder holds the complete setting{seed}.{again}
-
-## Limitations
-
-- Labels are what a PLM was asked for. Some are wrong; `weight` says how far the small models trusted a sample.
-- The texts repeat the biases, the mistakes and perhaps the training texts of the PLMs that wrote them.
-- Facts, names and quotations in the texts may be invented.
-- What you may do with the texts depends on the licences of the PLMs above; this card grants none.{citation}"""
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *([ABSENT if cell is None else _md(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _md(value: object) -> str:
-    return _SPECIAL.sub(r"\\\1", clean(value))

@@ -5,11 +5,16 @@ Machine paths and addresses never leave: a local folder or file is named by its 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath, PureWindowsPath
+from pathlib import PurePath
 from typing import Any
 
+from synthgen.plms.catalog import POOL, terms_of
+from synthgen.recipe import without_addresses
+from synthgen.report.cleaned import publishable as without_places
 from synthgen.report.wording import clean
 
+# What a reader cannot use, or is not to see: where things are on this machine, and what is private.
+_HIDDEN = ("task", "engine", "endpoint", "serving", "gold", "pool", "private", "license", "first_sentences")
 _METHODS = {
     "zerogen": "ZeroGen: every PLM writes from the label's prompt alone, without feedback",
     "progen": "ProGen: samples that influence a small model helpfully are shown to the PLM in the next round",
@@ -28,13 +33,19 @@ _METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class PlmFacts:
-    """One generator as the manifest knows it; absent parts are None."""
+    """One generator as the manifest knows it; absent parts are None.
+
+    ``terms`` is what its licence says of generated text. ``engine`` is ``scripted`` for a fake, ``pool`` where the
+    texts were written before the run.
+    """
 
     name: str
     model: str
     size: str | None
     licence: str | None
     revision: str | None
+    terms: str | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,11 @@ class RunFacts:
     gold_size: int | None
     plms: tuple[PlmFacts, ...]
 
+    @property
+    def scripted(self) -> bool:
+        """Tell whether texts are placeholders: a fake stood in for the PLMs."""
+        return any(plm.engine == "scripted" for plm in self.plms)
+
 
 def read_facts(recipe: Mapping[str, Any], manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> RunFacts:
     """Gather what the three files say; a field that none of them has becomes None."""
@@ -71,9 +87,9 @@ def read_facts(recipe: Mapping[str, Any], manifest: Mapping[str, Any], metrics: 
         rounds=recipe.get("rounds"),
         seed=manifest.get("seed", recipe.get("seed")),
         profile=_said(manifest.get("profile") or recipe.get("profile")),
-        stm=_said(recipe.get("stm")),
+        stm=publishable(recipe["stm"]) if recipe.get("stm") else None,
         version=_said((manifest.get("versions") or {}).get("synthgen")),
-        gold=_publishable(gold["source"]) if gold.get("source") else None,
+        gold=publishable(gold["source"]) if gold.get("source") else None,
         gold_size=gold.get("size"),
         plms=tuple(_plm(plm) for plm in manifest.get("plms") or ()),
     )
@@ -89,24 +105,49 @@ def task_name(recipe: Mapping[str, Any]) -> str | None:
     return clean(PurePath(text).stem if text.endswith((".yaml", ".yml")) else text)
 
 
+def settings_of(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a reader needs to repeat a run: the recipe without machine paths, addresses and private files."""
+    given = {name: value for name, value in recipe.items() if name not in _HIDDEN and value not in (None, [], {}, ())}
+    if not recipe.get("private"):
+        given.pop("privacy", None)
+    shown = {name: _shown(value) for name, value in given.items()}
+    # A label's name may look like a path and is none.
+    shown |= {"labels": [clean(label) for label in given["labels"]]} if "labels" in given else {}
+    shown |= {"about": clean(given["about"])} if "about" in given else {}
+    if "plms" in given:
+        shown["plms"] = [publishable(spec) for spec in without_addresses(given["plms"])]
+    task = None if "labels" in given else task_name(recipe)
+    return {"task": task, **shown} if task else shown
+
+
+def publishable(value: object) -> str:
+    """Return ``value`` on one line, without addresses and with the last part only of each local path in it."""
+    return without_places(clean(value))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {clean(name): _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return publishable(value) if isinstance(value, str) else value
+
+
 def _plm(plm: Mapping[str, Any]) -> PlmFacts:
+    # Manifests have long named a fake as the model.
+    fake = "scripted" in (plm.get("engine"), plm.get("model"))
+    licence = None if fake else _said(plm.get("license"))
+    known = licence if licence != "unknown" else None
     return PlmFacts(
         name=clean(plm.get("name") or "unnamed"),
-        model=_publishable(plm.get("model") or plm.get("name") or "unnamed"),
+        model="scripted" if fake else publishable(plm.get("model") or plm.get("name") or "unnamed"),
         size=_said(plm.get("size")),
-        licence=_said(plm.get("license")),
+        licence=known,
         revision=_said(plm.get("revision")),
+        terms=terms_of(known) if known else None,
+        engine="scripted" if fake else POOL if plm.get("size") == POOL else _said(plm.get("engine")),
     )
 
 
 def _said(value: object) -> str | None:
     return clean(value) if value not in (None, "") else None
-
-
-def _publishable(value: object) -> str:
-    text = clean(value)
-    if "://" in text:
-        return "an endpoint"
-    if PurePath(text).is_absolute() or PureWindowsPath(text).drive or text.startswith((".", "~")):
-        return PureWindowsPath(text).name or "a local file"
-    return PurePath(text).name if text.endswith((".jsonl", ".gz", ".json", ".parquet")) else text

@@ -1,21 +1,23 @@
-"""The page of a run: one HTML file that needs nothing else, made from the template beside this module."""
+"""The page of a run: one HTML file that needs nothing else. Its templates, style and scripts are in ``pages/``."""
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, StrictUndefined, Template
 
-from synthgen.recipe import without_addresses
+from synthgen.report.cleaned import cleaned_recipe
+from synthgen.report.embed import json_block, picture, policy, scripts, template
+from synthgen.report.evidence import Evidence
 from synthgen.report.facts import RunFacts, read_facts
+from synthgen.report.feedback import rounds_of_feedback
+from synthgen.report.points import chosen_by_sample, packed_points, packed_texts
 from synthgen.report.ranking import best_and_worst
+from synthgen.report.spending import budget, plm_weights, votes_by_plm
 from synthgen.report.wording import ABSENT, clean, count, duration, percent
 
-_KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
+_SCRIPTS = ("data.js", "charts.js", "samples.js", "pointing.js", "map.js", "list.js", "run.js")
 _MANY_GROUPS = 40
 
 
@@ -27,47 +29,49 @@ def report_html(
     dynamics: Any,
     pictures: Mapping[str, Path],
     demonstrations: Sequence[Sequence[Mapping[str, Any]]],
+    evidence: Evidence | None = None,
 ) -> str:
     """Return the page. ``dynamics`` is the last round's pyarrow table or None, ``demonstrations`` one list a round.
 
-    ``pictures`` maps captions to image files, which are embedded. A demonstration is a sample's row, with ``scores``
-    (by name) where it was chosen by some. Whatever a PLM or a user wrote stays text, and the page fetches nothing.
+    ``pictures`` maps captions to image files, which are embedded: "cartography" and "accuracy" stand in for what is
+    interactive, in print and where scripts do not run. A demonstration is a sample's row, with ``scores`` (by name)
+    where it was chosen by some. Whatever a PLM or a user wrote stays text, and the page fetches nothing.
     Raises ``OSError`` where a picture cannot be read.
     """
+    evidence = evidence or Evidence()
     groups = [] if dynamics is None else best_and_worst(samples, dynamics, 3)
     if len(groups) > _MANY_GROUPS:
         groups = best_and_worst(samples, dynamics, 1)
     facts = read_facts(recipe, manifest, metrics)
-    return _template().render(
+    inline = scripts(*_SCRIPTS)
+    by_round = list(enumerate(metrics.get("accuracy_by_round") or ()))
+    weights = plm_weights(evidence.votes)
+    return template("run.html").render(
+        policy=policy(inline),
+        scripts=inline,
         facts=facts,
         title=f"{facts.task} · {facts.method}",
         status=_status(facts, manifest),
         accuracy=metrics.get("accuracy"),
         headline=_headline(metrics, facts.rounds),
-        pictures=[(caption, _embedded(path)) for caption, path in pictures.items()],
-        by_round=list(enumerate(metrics.get("accuracy_by_round") or ())),
+        pictures={caption: picture(path) for caption, path in pictures.items()},
+        by_round=by_round,
         by_plm=_descending(metrics.get("accuracy_by_plm")),
         counts=_counts(samples),
         rejected=_descending(metrics.get("rejected_by_reason")),
-        demonstrations=[(number, shown) for number, shown in enumerate(demonstrations) if shown],
+        examples=evidence.examples,
+        feedback=rounds_of_feedback(samples, demonstrations, evidence, [value for _, value in by_round]),
+        weights=_by_name(weights),
+        votes=_by_name(votes_by_plm(evidence.votes, _plms(manifest, samples), samples)),
+        budget=budget(evidence.ledger),
+        unprotected=evidence.votes and not evidence.ledger,
         groups=groups,
-        recipe=yaml.safe_dump(_shown(recipe), sort_keys=False, allow_unicode=True),
+        recipe=yaml.safe_dump(cleaned_recipe(recipe), sort_keys=False, allow_unicode=True),
+        charts=json_block(_charts(by_round, weights)),
+        points=json_block({**packed_points(samples, dynamics), "chosen": chosen_by_sample(samples, demonstrations)}),
+        texts=json_block(packed_texts(samples)),
+        shown=bool(samples),
     )
-
-
-@cache
-def _template() -> Template:
-    # Strict: a name the template misspells is an error, not a blank.
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(clean=clean, count=count, duration=duration, percent=percent)
-    environment.globals["absent"] = ABSENT
-    return environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-
-
-def _shown(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe without addresses: the page is for others to read, whose network is another."""
-    kept = {name: value for name, value in recipe.items() if name != "endpoint"}
-    return {**kept, "plms": list(without_addresses(recipe.get("plms") or ()))}
 
 
 def _status(facts: RunFacts, manifest: Mapping[str, Any]) -> str:
@@ -117,6 +121,34 @@ def _counts(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return tables
 
 
-def _embedded(path: Path) -> str:
-    kind = _KINDS.get(path.suffix.lower(), "application/octet-stream")
-    return f"data:{kind};base64,{b64encode(path.read_bytes()).decode('ascii')}"
+def _plms(manifest: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> list[str]:
+    named = [plm["name"] for plm in manifest.get("plms") or ()]
+    return named or list(dict.fromkeys(sample["plm"] for sample in samples))
+
+
+def _by_name(by_round: Mapping[int, Mapping[str, float]]) -> dict[str, Any] | None:
+    """Return a table with a line a PLM and a column a round; ``most`` is the greatest value of all."""
+    if not by_round:
+        return None
+    names = list(dict.fromkeys(name for values in by_round.values() for name in values))
+    lines = [(name, [by_round[number].get(name) for number in by_round]) for name in names]
+    most = max(value for values in by_round.values() for value in values.values())
+    return {"rounds": list(by_round), "lines": lines, "most": max(most, 1e-9)}
+
+
+def _charts(
+    by_round: Sequence[tuple[int, float | None]], weights: Mapping[int, Mapping[str, float]]
+) -> dict[str, dict[str, Any]]:
+    """Return what the page's script draws: each chart's values by series, along whole rounds."""
+    charts: dict[str, dict[str, Any]] = {}
+    if any(value is not None for _, value in by_round):
+        values = [[number, 100 * value] for number, value in by_round if value is not None]
+        series = [{"name": "accuracy", "values": values}]
+        charts["accuracy"] = {"x": "after round", "y": "accuracy on gold (%)", "digits": 2, "series": series}
+    if weights:
+        names = dict.fromkeys(name for held in weights.values() for name in held)
+        shares = {name: [[number, 100 * held.get(name, 0.0)] for number, held in weights.items()] for name in names}
+        series = [{"name": clean(name), "values": values} for name, values in shares.items()]
+        asked = "share of what is asked for (%)"
+        charts["weights"] = {"x": "set after round", "y": asked, "digits": 1, "fromZero": True, "series": series}
+    return charts

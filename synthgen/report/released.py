@@ -9,11 +9,11 @@ import numpy as np
 
 from synthgen.embedders.registry import make_embedder
 from synthgen.errors import UserError
-from synthgen.privacy.parties import whole_text
 from synthgen.privacy.smoothing import closeness
 from synthgen.privacy.voting import SCALE, quantised
 from synthgen.report.ranking import Scores
 from synthgen.runs.read import Run
+from synthgen.text import whole
 
 _BY_SAMPLE = ("votes", "scores")
 
@@ -64,7 +64,7 @@ def _per_sample(release: Mapping[str, Any]) -> list[float]:
 def _closeness(
     run: Run, samples: Sequence[Mapping[str, Any]], labels: Sequence[str], release: Mapping[str, Any]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    texts = [whole_text(sample["text"], sample.get("text_pair")) for sample in samples]
+    texts = [whole(sample["text"], sample.get("text_pair")) for sample in samples]
     rows = quantised(make_embedder(run.recipe.embedder).encode(texts)) / np.float32(SCALE)
     values = np.array(release["values"]) / SCALE
     if len(values) != len(labels) * rows.shape[1]:

@@ -26,12 +26,18 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
         ("  by PLM", _listed(metrics.get("samples_by_plm"), count)),
         ("  by label", _listed(metrics.get("samples_by_label"), count)),
         ("rejected", _rejected(metrics)),
+        ("left out", _left_out(metrics)),
         ("tokens", _listed(metrics.get("tokens"), count)),
         ("time", _listed(metrics.get("seconds"), duration)),
     ):
         if text:
             table.add_row(name, Text(text))
     return table
+
+
+def _left_out(metrics: Mapping[str, Any]) -> str:
+    removed = ((metrics.get("decontamination") or {}).get("gold") or {}).get("removed")
+    return f"{count(removed)} that overlap a gold text" if removed else ""
 
 
 def comparison_table(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,8 +1,11 @@
 """How numbers and other people's strings are worded in every report."""
 
+import re
 import unicodedata
+from collections.abc import Sequence
 
 ABSENT = "–"
+_MARKS = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:])")
 _JOINERS = "\u200c\u200d"
 
 
@@ -44,3 +47,20 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def markdown(value: object) -> str:
+    """Return ``value`` cleaned and escaped: in Markdown it reads as it is, and links, marks and tags nothing."""
+    return _MARKS.sub(r"\\\1", clean(value))
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table of escaped cells, None as a dash; an empty string where there are no rows."""
+    if not rows:
+        return ""
+    lines = [
+        [markdown(name) for name in head],
+        ["---"] * len(head),
+        *([ABSENT if cell is None else markdown(cell) for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

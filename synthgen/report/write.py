@@ -1,38 +1,70 @@
 """Write a run's pictures, page and dataset card."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from synthgen.report.accuracy import plot_accuracy
-from synthgen.report.card import dataset_card
+from synthgen.report.card import PICTURE, card_of_run
 from synthgen.report.cartography import plot_cartography
+from synthgen.report.evidence import read_evidence
 from synthgen.report.page import report_html
 from synthgen.runs.files import write_bytes
-from synthgen.tasks.registry import the_task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from synthgen.runs.read import Run
 
 
 def write_report(run: "Run") -> None:
-    """Write ``plots/``, ``report.html`` and ``dataset/README.md`` from what the run folder holds."""
-    task = the_task(run.recipe.task, run.recipe.labels, run.recipe.about)
+    """Write ``plots/``, ``report.html`` and ``dataset/README.md`` from what the run folder holds.
+
+    Raises ``UserError`` where a file of it is damaged.
+    """
+    task = run.task
     recipe = {**run.recipe.model_dump(mode="json"), "task": task.model_dump(mode="json")}
+    samples, dynamics = publishable(run.samples(), run.dynamics(), run.metrics)
+    ids = {sample["id"] for sample in samples}
+    page = report_html(
+        recipe,
+        # Written while the run is being closed: with its metrics it is complete.
+        run.manifest | ({"status": "complete"} if run.metrics else {}),
+        run.metrics,
+        samples,
+        dynamics,
+        pictures=_pictures(run, dynamics, f"{run.recipe.method} on {task.name}"),
+        demonstrations=[[one for one in chosen if one["id"] in ids] for chosen in run.demonstrations()],
+        evidence=read_evidence(run.path),
+    )
+    write_bytes(run.path / "report.html", page.encode())
+    shown = run.path / "dataset" / PICTURE
+    shown.parent.mkdir(exist_ok=True)
+    write_bytes(shown, (run.path / "plots" / "cartography.png").read_bytes())
+    write_bytes(run.path / "dataset" / "README.md", card_of_run(run).encode())
+
+
+def publishable(
+    samples: list[dict[str, Any]], dynamics: "pa.Table", metrics: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], "pa.Table"]:
+    """Return the samples and dynamics that others may see.
+
+    All of them, but where samples were taken out of the dataset because they resemble private texts: then those of the
+    dataset (of a weight above 0) alone, for which others were taken out tells of these texts.
+    """
+    if not (metrics.get("decontamination") or {}).get("private"):
+        return samples, dynamics
+    kept = [sample for sample in samples if sample["weight"] > 0]
+    ids = {sample["id"] for sample in kept}
+    return kept, dynamics.filter([id_ in ids for id_ in dynamics["id"].to_pylist()])
+
+
+def _pictures(run: "Run", dynamics: "pa.Table", title: str) -> dict[str, Path]:
     plots = run.path / "plots"
     plots.mkdir(exist_ok=True)
-    dynamics = run.dynamics()
     pictures = {"cartography": plots / "cartography.png"}
-    plot_cartography(dynamics, pictures["cartography"], title=f"{run.recipe.method} on {task.name}")
+    plot_cartography(dynamics, pictures["cartography"], title=title)
     if run.metrics.get("accuracy") is not None:
         pictures["accuracy"] = plots / "accuracy.png"
         plot_accuracy(run.metrics, pictures["accuracy"])
-    page = report_html(
-        recipe,
-        run.manifest,
-        run.metrics,
-        run.samples(),
-        dynamics,
-        pictures=pictures,
-        demonstrations=run.demonstrations(),
-    )
-    write_bytes(run.path / "report.html", page.encode())
-    write_bytes(run.path / "dataset" / "README.md", dataset_card(recipe, run.manifest, run.metrics).encode())
+    return pictures

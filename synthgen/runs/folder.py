@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from filelock import FileLock, Timeout
 
 from synthgen.errors import UserError
@@ -16,6 +17,7 @@ from synthgen.recipe import Recipe, read_recipe
 from synthgen.records import Rejected, Sample
 from synthgen.runs.files import write_bytes, write_json, write_jsonl
 from synthgen.runs.journal import Journal
+from synthgen.tasks.task import Task
 
 Resume = Literal["never", "if-possible", "always"]
 Status = Literal["running", "complete", "interrupted", "failed"]
@@ -73,9 +75,14 @@ class RunFolder:
         rows = [{**chosen.sample.to_row(), "scores": dict(chosen.scores)} for chosen in demonstrations]
         write_json(self.round_folder(number) / "demonstrations.json", rows)
 
-    def write_contexts(self, number: int, contexts: Mapping[str, Sequence[str]]) -> None:
-        """Write what the PLMs said their texts would be about: ``contexts.json``."""
-        write_json(self.round_folder(number) / "contexts.json", dict(contexts))
+    def write_prelude(self, number: int, name: str, found: Mapping[str, Sequence[str]]) -> None:
+        """Write what the PLMs wrote before the texts of a round: ``contexts.json``, ``first_sentences.json``."""
+        write_json(self.round_folder(number) / f"{name}.json", dict(found))
+
+    def write_task(self, task: Task) -> None:
+        """Write ``task.yaml``: the task as it was, for the day when its file is another."""
+        settings = task.model_dump(mode="json", exclude_defaults=True)
+        write_bytes(self.path / "task.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
@@ -124,10 +131,14 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
 
 
 def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
-    """Raise ``UserError`` where the run's pool or a PLM is another now: what it wrote would be asked for again."""
+    """Raise ``UserError`` where task, pool or a PLM is another now: what was written would be asked for again."""
     held = read_manifest(out)
     if (held.get("pool") or {}).get("sha256") != (manifest.get("pool") or {}).get("sha256") and held.get("plms"):
         raise UserError(f"The pool is not the one that the run in {out} began with; choose another --out.")
+    if held.get("task_digest") not in (None, manifest.get("task_digest")):
+        raise UserError(
+            f"Task {manifest.get('task')} is not as it was when the run in {out} began; choose another --out."
+        )
     before = {plm["name"]: plm for plm in held.get("plms") or ()}
     for plm in manifest.get("plms") or ():
         old, new = (

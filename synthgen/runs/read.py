@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, read_recipe
 from synthgen.runs.files import read_jsonl
+from synthgen.tasks.registry import load_task, the_task
+from synthgen.tasks.task import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +28,14 @@ class Run:
     def name(self) -> str:
         """Return the folder's name."""
         return self.path.name
+
+    @property
+    def task(self) -> Task:
+        """The task as the run had it, whatever became of its file. Raises ``UserError`` where neither is left."""
+        kept = self.path / "task.yaml"
+        if kept.is_file():
+            return load_task(str(kept))
+        return the_task(self.recipe.task, self.recipe.labels, self.recipe.about)
 
     def rounds(self) -> list[Path]:
         """Return the folders of the rounds that were learned from, in order."""

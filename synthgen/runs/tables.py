@@ -17,25 +17,21 @@ def write_dataset(path: Path, samples: Sequence[Sample], task: Task) -> None:
     """Write ``train.parquet`` with the label as a ClassLabel, so that ``datasets.load_dataset`` reads it as it is."""
     from datasets import ClassLabel, Features, Value
 
-    columns: dict[str, list[Any]] = {
-        "text": [sample.text for sample in samples],
-        "label": [task.label_id(sample.label) for sample in samples],
-        "weight": [sample.weight for sample in samples],
-        "plm": [sample.plm for sample in samples],
-        "round": [sample.round for sample in samples],
-        "id": [sample.id for sample in samples],
-    }
     kinds = {
         "text": Value("string"),
+        "text_pair": Value("string"),
         "label": ClassLabel(names=list(task.labels)),
         "weight": Value("float64"),
         "plm": Value("string"),
         "round": Value("int32"),
         "id": Value("string"),
+        "attribute": Value("string"),
     }
-    if any(sample.text_pair is not None for sample in samples):
-        columns["text_pair"] = [sample.text_pair for sample in samples]
-        kinds["text_pair"] = Value("string")
+    columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in kinds}
+    columns["label"] = [task.label_id(label) for label in columns["label"]]
+    for name in ("text_pair", "attribute"):
+        if all(value is None for value in columns[name]):
+            del columns[name], kinds[name]
     _write(path, pa.table(columns, schema=Features(kinds).arrow_schema))
 
 

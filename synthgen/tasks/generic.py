@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from synthgen.errors import UserError
-from synthgen.tasks.task import CurateRules, Prompts, Task
+from synthgen.tasks.schema import CurateRules, Prompts
+from synthgen.tasks.task import Task
 
 PROMPTS = {
     "zero_shot": 'A text{of}, of the kind "{label}", reads: "',
@@ -27,19 +26,18 @@ def generic_task(labels: Sequence[str], about: str | None) -> Task:
     """
     if any(not label.strip() for label in labels):
         raise UserError("A label name is blank; name every label.")
-    if len(set(labels)) < 2:
+    if repeated := next((label for place, label in enumerate(labels) if label in labels[:place]), None):
+        raise UserError(f"The label {repeated!r} stands twice; name every label once.")
+    if len(labels) < 2:
         raise UserError("A task needs at least two labels that differ; name them, separated by commas.")
     about = " ".join((about or "").split())
     # Braces in a user's words must not look like a slot.
     of = f" from {about}".replace("{", "(").replace("}", ")") if about else ""
     filled = {name: template.replace("{of}", of) for name, template in PROMPTS.items()}
-    try:
-        return Task(
-            name="labels",
-            about=about or "texts",
-            labels=tuple(labels),
-            prompts=Prompts(**filled),
-            curate=CurateRules(min_words=3, language=None),
-        )
-    except ValidationError as error:
-        raise UserError(f"The labels make no task: {error.errors()[0]['msg']}.") from None
+    return Task(
+        name="labels",
+        about=about or "texts",
+        labels=tuple(labels),
+        prompts=Prompts(**filled),
+        curate=CurateRules(min_words=3, language=None),
+    )

@@ -4,7 +4,7 @@ import codecs
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +15,40 @@ from synthgen.text import nearest
 
 
 def rows_of(path: Path, what: str, *, seen: Callable[[bytes], object] = len) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects of a file with their line numbers; ``seen`` is told its bytes, decompressed.
+    """Yield the objects of a file with their line numbers; ``seen`` is told its bytes, decompressed, piece by piece.
 
     ``what`` names the file's part in messages. Raises ``UserError`` where the file is not readable JSONL or is empty.
     """
-    data = _bytes(path, what)
-    seen(data)
-    yield from _rows(data, f"{what} file {path.name}")
+    place, number, empty = f"{what} file {path.name}", 0, True
+    for piece in file_lines(path, what):
+        seen(piece)
+        for line in piece.splitlines():
+            number += 1
+            if line.strip():
+                empty = False
+                yield number, _object(line, f"Line {number} of {place}")
+    if empty:
+        raise UserError(f"The {place} is empty; it needs one JSON object with text and label a line.")
 
 
-def _bytes(path: Path, what: str) -> bytes:
+def file_lines(path: Path, what: str) -> Iterator[bytes]:
+    """Yield the lines of a file with their ends, decompressed, without a byte-order mark; it is never held whole.
+
+    ``what`` names its part in messages. Raises ``UserError`` where it cannot be read.
+    """
     name = f"{what.capitalize()} file {path}"
     try:
-        data = path.read_bytes()
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file):
+                yield line if number else line.removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise UserError(f"There is no {what} file {path}.") from None
     except IsADirectoryError:
-        raise UserError(f"{name} is a folder; give a JSONL file.") from None
+        raise UserError(f"{name} is a folder; give a file.") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise UserError(f"{name} is not a complete gzip file; compress it again.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read: {getattr(error, 'strerror', error)}.") from None
-    return data.removeprefix(codecs.BOM_UTF8)
-
-
-def _rows(data: bytes, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    lines = [(number, line) for number, line in enumerate(data.splitlines(), start=1) if line.strip()]
-    if not lines:
-        raise UserError(f"The {place} is empty; it needs one JSON object with text and label a line.")
-    for number, line in lines:
-        yield number, _object(line, f"Line {number} of {place}")
 
 
 def _object(line: bytes, where: str) -> dict[str, Any]:
@@ -62,7 +65,7 @@ def _object(line: bytes, where: str) -> dict[str, Any]:
     return row
 
 
-def text_of(row: dict[str, Any], field: str, where: str) -> str:
+def text_of(row: Mapping[str, Any], field: str, where: str) -> str:
     """Return the text in ``field``. Raises ``UserError``, which begins with ``where``, for anything but a real text."""
     value = row.get(field)
     if value is None:

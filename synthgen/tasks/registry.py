@@ -2,13 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
-from pydantic import ValidationError
 
 from synthgen.errors import UserError
 from synthgen.tasks.generic import generic_task
+from synthgen.tasks.problem import errors
+from synthgen.tasks.read import read_task
 from synthgen.tasks.task import Task
 from synthgen.text import nearest
 
@@ -32,30 +30,31 @@ def the_task(name: str, labels: Sequence[str] = (), about: str | None = None) ->
 
 
 def task_with_labels(labels: Collection[str]) -> str | None:
-    """Return the first bundled task that has exactly these labels, None where there is none."""
+    """Return the first bundled task, by its name, that has exactly these labels; None where there is none."""
     return next((name for name in task_names() if set(load_task(name).labels) == set(labels)), None)
 
 
-def load_task(name: str) -> Task:
-    """Load a bundled task by name or a task file by path. Raises ``UserError`` where there is none or it is wrong."""
+def task_file(name: str) -> Path:
+    """Return the file of a bundled task, or the task file at a path. Raises ``UserError`` where there is none."""
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         if not path.is_file():
             raise UserError(f"There is no task file {name}.")
-    else:
-        path = prompts_folder() / f"{name}.yaml"
-        if name not in task_names():
-            raise UserError(f"There is no task {name!r}{nearest(name, task_names())} `synthgen tasks` lists them.")
-    try:
-        return Task.model_validate(_read(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"Task file {path.name} is wrong at {where or 'the top'}: {first['msg']}.") from None
+        return path
+    if name not in task_names():
+        raise UserError(f"There is no task {name!r}{nearest(name, task_names())} `synthgen tasks` lists them.")
+    return prompts_folder() / f"{name}.yaml"
 
 
-def _read(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"Task file {path.name} is not valid YAML: {' '.join(str(error).split())}.") from None
+def load_task(name: str) -> Task:
+    """Load a bundled task by name or a task file by path. Raises ``UserError`` where there is none or it is wrong.
+
+    Gold data that the file names by a relative path are looked for beside it.
+    """
+    path = task_file(name)
+    task, _, problems = read_task(path)
+    if task is None:
+        first, *more = errors(problems)
+        rest = f" ({len(more)} more: `synthgen tasks check {name}`)" if more else ""
+        raise UserError(f"Task file {path.name} is wrong in {first.sentence}{rest}")
+    return task

@@ -3,99 +3,42 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from synthgen.errors import UserError
 from synthgen.prompt import Prompt
-from synthgen.records import Sampling
+from synthgen.records import Sample, Sampling
+from synthgen.tasks.schema import (
+    Attributes,
+    Contexts,
+    CurateRules,
+    FirstSentences,
+    GoldSource,
+    Part,
+    Prompts,
+    TaskSampling,
+    check_slots,
+)
+from synthgen.text import Pair
+
+FIRST, ATTRIBUTE = "first", "attribute"
+EXAMPLE = "<a first sentence>"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Prompts(_Part):
-    """Prompt templates with the slots ``{label}``, ``{text}``, ``{demonstrations}``; prompts end in an open quote.
-
-    Slots are replaced literally, never formatted: braces in a text are just braces.
-    """
-
-    zero_shot: str
-    demonstration: str
-    few_shot: str
-    bad: str
-    good: str
-    contrastive: str
-
-    @model_validator(mode="after")
-    def _slots(self) -> "Prompts":
-        needed = {
-            "zero_shot": ("{label}",),
-            "demonstration": ("{text}",),
-            "few_shot": ("{demonstrations}", "{label}"),
-            "bad": ("{text}",),
-            "good": ("{text}",),
-            "contrastive": ("{demonstrations}", "{label}"),
-        }
-        for name, slots in needed.items():
-            for slot in slots:
-                if slot not in getattr(self, name):
-                    raise ValueError(f"prompt {name!r} has no {slot} slot")
-        return self
-
-
-class Contexts(_Part):
-    """What a PLM first writes, such as titles of films, for the texts to be about (ZeroGen).
-
-    ``prompt`` ends in an open quote. ``zero_shot`` has the slots ``{label}`` and ``{context}``. ``max_tokens`` bounds a
-    context.
-    """
-
-    prompt: str
-    zero_shot: str
-    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 10
-
-    @model_validator(mode="after")
-    def _slots(self) -> "Contexts":
-        for slot in ("{label}", "{context}"):
-            if slot not in self.zero_shot:
-                raise ValueError(f"the contexts' prompt 'zero_shot' has no {slot} slot")
-        return self
-
-
-class TaskSampling(_Part):
-    """Lengths that suit the task, in tokens."""
-
-    max_tokens: Annotated[int, Field(ge=1, le=4096)] = 100
-
-
-class CurateRules(_Part):
-    """What a text of this task must satisfy: length in words and language (ISO 639-1, or None for any)."""
-
-    min_words: Annotated[int, Field(ge=1)] = 10
-    language: str | None = "en"
-
-
-class GoldSource(_Part):
-    """A Hub dataset with the names of its split and columns."""
-
-    hub: str
-    split: str = "test"
-    text: str = "text"
-    label: str = "label"
-
-
-class Task(_Part):
+class Task(Part):
     """A classification task. ``labels`` are in the order of the Hub dataset's ids; ``describe`` words them in prompts.
 
-    A label without a description is worded as its name, in lower case and with spaces for underscores.
+    A label without a description is worded as its name, in lower case and with spaces for underscores. A task of pairs
+    has ``first``: one sentence is given, and a PLM writes the other.
     """
 
     name: str
     about: str
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    describe: dict[str, str] = {}
+    describe: dict[str, str] = Field(default_factory=dict)
     prompts: Prompts
+    first: FirstSentences | None = None
+    attributes: Attributes | None = None
     sampling: TaskSampling = TaskSampling()
     curate: CurateRules = CurateRules()
     gold: GoldSource | None = None
@@ -105,8 +48,10 @@ class Task(_Part):
     def _labels(self) -> "Task":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
-        if unknown := set(self.describe) - set(self.labels):
-            raise ValueError(f"describe names labels the task does not have: {', '.join(sorted(unknown))}")
+        for name, group in (("describe", self.describe), ("curate.has", self.curate.has)):
+            if unknown := set(group) - set(self.labels):
+                raise ValueError(f"{name} names labels the task does not have: {', '.join(sorted(unknown))}")
+        check_slots(self.prompts, pair=self.first is not None, attributes=self.attributes is not None)
         return self
 
     def label_id(self, label: str) -> int:
@@ -118,34 +63,89 @@ class Task(_Part):
                 f"Task {self.name} has no label {label!r}; its labels are {', '.join(self.labels)}."
             ) from None
 
-    def zero_shot(self, label: str) -> str:
-        """Return the prompt without demonstrations."""
-        return self._fill(self.prompts.zero_shot, label)
+    def zero_shot(self, label: str) -> Prompt:
+        """Return the prompt without demonstrations; what is drawn for each request is still open."""
+        return self._composed(self.prompts.zero_shot, label)
 
-    def about_context(self, label: str, context: str) -> str:
+    def about_context(self, label: str, context: str) -> Prompt:
         """Return the zero-shot prompt for a text about ``context``. The task must have contexts."""
         if self.contexts is None:
             raise ValueError(f"task {self.name} has no contexts")
-        return self._fill(self.contexts.zero_shot, label).replace("{context}", _one_line(context))
+        return self._composed(self.contexts.zero_shot, label, context=_one_line(context))
 
     def few_shot(self, label: str, demonstrations: Sequence[str]) -> Prompt:
         """Return the prompt that shows ``demonstrations`` first, unlabelled, and asks for ``label`` last."""
-        shown = [self.prompts.demonstration.replace("{text}", _one_line(text)) for text in demonstrations]
-        return Prompt.around(self._fill(self.prompts.few_shot, label), "{demonstrations}", shown)
+        shown = [_shown(self.prompts.demonstration, text) for text in demonstrations]
+        return self._composed(self.prompts.few_shot, label, demonstrations=shown)
 
     def contrastive(self, label: str, bad: Sequence[str], good: Sequence[str]) -> Prompt:
         """Return the prompt that shows a block of bad samples of ``label``, then a block of good ones."""
-        shown = [self.prompts.bad.replace("{text}", _one_line(text)) for text in bad]
-        shown += [self.prompts.good.replace("{text}", _one_line(text)) for text in good]
-        return Prompt.around(self._fill(self.prompts.contrastive, label), "{demonstrations}", shown)
+        shown = [_shown(self.prompts.bad, text) for text in bad]
+        shown += [_shown(self.prompts.good, text) for text in good]
+        return self._composed(self.prompts.contrastive, label, demonstrations=shown)
 
-    def _fill(self, template: str, label: str) -> str:
+    def paraphrase(self, parent: Sample, tone: str) -> Prompt:
+        """Return the prompt that asks for ``parent`` in other words; what was drawn for it is drawn again."""
+        lead, slot, tail = self.prompts.paraphrase.partition("{zero_shot}")
+        asked = self.zero_shot(parent.label).filled(self.drawn_for(parent)) if slot else Prompt("")
+        values = {**_parts(parent.whole), "tone": tone, "label": self.wording(parent.label)}
+        opening, ending = (Prompt.composed(part, values, (FIRST, ATTRIBUTE)) for part in (lead, tail))
+        opening, ending = (part.filled(self.drawn_for(parent)) for part in (opening, ending))
+        return Prompt(opening + asked + ending, given=self.drawn_for(parent))
+
+    def drawn_for(self, sample: Sample) -> dict[str, str]:
+        """Return what was drawn for the request of a sample: the sentence that was given, and the attribute."""
+        drawn = self.given_of(sample.whole)
+        if self.attributes and sample.attribute is not None:
+            drawn[ATTRIBUTE] = sample.attribute
+        return drawn
+
+    def paired(self, first: str, written: str) -> tuple[str, str | None]:
+        """Return text and text_pair of a sample for which ``first`` was given and ``written`` by a PLM."""
+        if self.first is None:
+            return written, None
+        return (first, written) if self.first.field == "text" else (written, first)
+
+    def written(self, text: str) -> str:
+        """Return what the PLM wrote of a text: of a pair the sentence that was not given."""
+        if self.first is None or not isinstance(text, Pair):
+            return text
+        return text.text_pair if self.first.field == "text" else text.text
+
+    def given_of(self, text: str) -> dict[str, str]:
+        """Return what was given for a text, by name: of a pair the sentence that the PLM did not write."""
+        if self.first is None or not isinstance(text, Pair):
+            return {}
+        return {FIRST: _one_line(text.text if self.first.field == "text" else text.text_pair)}
+
+    def as_sent(self, prompt: str) -> str:
+        """Return a prompt with an example of what is drawn for each request."""
+        values = self.attributes.values[0] if self.attributes else ""
+        drawn = {FIRST: EXAMPLE, ATTRIBUTE: values}
+        return str(prompt.filled(drawn)) if isinstance(prompt, Prompt) else prompt
+
+    def wording(self, label: str) -> str:
+        """Return how prompts word a label. Raises ``UserError`` for a name the task does not have."""
         self.label_id(label)
-        return template.replace("{label}", self.describe.get(label, label.replace("_", " ").lower()))
+        return self.describe.get(label, label.replace("_", " ").lower())
 
     def draw(self, temperature: float = 1.0, top_p: float = 0.9) -> Sampling:
         """Return the sampling settings of this task."""
         return Sampling(temperature=temperature, top_p=top_p, max_tokens=self.sampling.max_tokens)
+
+    def _composed(self, template: str, label: str, **values: str | Sequence[str]) -> Prompt:
+        return Prompt.composed(template, {**values, "label": self.wording(label)}, (FIRST, ATTRIBUTE))
+
+
+def _shown(template: str, text: str) -> str:
+    return str(Prompt.composed(template, _parts(text)))
+
+
+def _parts(text: str) -> dict[str, str]:
+    if isinstance(text, Pair):
+        return {"text": _one_line(text.text), "text_pair": _one_line(text.text_pair)}
+    # Only a prompt's example shows one text where there are pairs.
+    return {"text": _one_line(text), "text_pair": EXAMPLE}
 
 
 def _one_line(text: str) -> str:

@@ -8,6 +8,7 @@ from scipy.sparse import issparse
 from synthgen.downstream.registry import make_stm
 from synthgen.downstream.stm import STM, Features, IntArray
 from synthgen.downstream.watch import EPOCHS
+from synthgen.text import Pair
 
 Write = Callable[[int, int], tuple[list[str], IntArray]]
 
@@ -23,6 +24,24 @@ def stm(request: pytest.FixtureRequest) -> STM:
         return make_stm(spec, seed=7)
     folder: Path = request.getfixturevalue("tiny_encoder" if spec == "embedding" else "tiny_bert")
     return make_stm(f"{spec}:{folder}", seed=7, options=EAGER if spec == "encoder" else {})
+
+
+@pytest.fixture(params=["texts", "pairs"])
+def reviews(request: pytest.FixtureRequest, reviews: Write) -> Write:
+    """The toy reviews, as they are or cut in two."""
+    if request.param == "texts":
+        return reviews
+
+    def cut(n: int, seed: int) -> tuple[list[str], IntArray]:
+        texts, labels = reviews(n, seed)
+        return [Pair(*text.split(" and ", 1)) for text in texts], labels
+
+    return cut
+
+
+def alike(texts: Sequence[str], start: Sequence[str]) -> Sequence[str]:
+    """Return texts, or pairs of them where those of the start are pairs."""
+    return [Pair(text, text) for text in texts] if isinstance(start[0], Pair) else texts
 
 
 def dense(features: Features) -> np.ndarray:
@@ -63,7 +82,7 @@ def test_texts_seen_before_change_no_feature(stm: STM, reviews: Write) -> None:
     texts, _ = reviews(40, 0)
     first = dense(stm.start(texts))
     stm.start(reviews(60, 5)[0])
-    stm.features(["words nobody met before"])
+    stm.features(alike(["words nobody met before"], texts))
     np.testing.assert_array_equal(dense(stm.start(texts)), first)
 
 
@@ -79,7 +98,7 @@ def test_start_returns_the_features_of_its_texts(stm: STM, reviews: Write) -> No
 def test_takes_any_text(stm: STM, reviews: Write, texts: Sequence[str]) -> None:
     start, labels = reviews(40, 0)
     fit = stm.fit(stm.start(start), labels, n_labels=2)
-    features = stm.features(texts)
+    features = stm.features(alike(texts, start))
     assert features.shape[0] == len(texts)
     assert np.isfinite(fit.predict_proba(features)).all()
 
@@ -143,6 +162,8 @@ def test_one_label_only_is_no_crash(stm: STM, reviews: Write, label: int) -> Non
     assert (fit.predict_proba(features).argmax(axis=1) == label).all()
 
 
+# The few words of the toy pairs leave tfidf nothing to remember a pair by; test_pairs.py has more.
+@pytest.mark.parametrize("reviews", ["texts"], indirect=True)
 @pytest.mark.parametrize("stm", ["tfidf", "embedding"], indirect=True)
 def test_short_training_remembers_less(stm: STM, reviews: Write) -> None:
     texts, labels = reviews(400, 0)

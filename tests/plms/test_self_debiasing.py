@@ -261,7 +261,7 @@ def test_memory_is_counted_in_rows_of_both_kinds(tiny_model: Callable[[str], Pat
 
 
 def with_shown(instruction: str, shown: Sequence[str]) -> Prompt:
-    return Prompt.around(f"<shown>{instruction}", "<shown>", shown)
+    return Prompt.composed(f"{{shown}}{instruction}", {"shown": shown})
 
 
 def one(engine: TransformersEngine, request: Request) -> Completion:

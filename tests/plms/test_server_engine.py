@@ -234,7 +234,7 @@ def test_whichever_server_comes_back_is_found(place: int, undisturbed: dict[str,
 
 
 DEMONSTRATIONS = [f"demonstration {n} of twelve words which goes on and on and on\n" for n in range(6)]
-LONG = Prompt.around("Write as these are:\n@ Now yours: ", "@", DEMONSTRATIONS)
+LONG = Prompt.composed("Write as these are:\n{shown} Now yours: ", {"shown": DEMONSTRATIONS})
 
 
 def test_a_prompt_longer_than_the_context_loses_its_first_demonstrations() -> None:

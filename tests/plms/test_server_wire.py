@@ -54,7 +54,7 @@ def test_no_stop_string_is_not_sent() -> None:
 @given(parts=st.lists(any_text, max_size=5), drop=st.integers(0, 5), chat=st.booleans())
 def test_dropped_demonstrations_are_the_first(parts: list[str], drop: int, chat: bool) -> None:
     drop = min(drop, len(parts))
-    prompt = Prompt.around("before <> after", "<>", parts)
+    prompt = Prompt.composed("before {parts} after", {"parts": parts})
     body = body_of([request(prompt)], model="m", chat=chat, drop=drop)
     sent = body["messages"][0]["content"] if chat else body["prompt"]
     assert sent == "before " + "".join(parts[drop:]) + " after"

@@ -53,7 +53,7 @@ def test_demonstrations_go_from_the_left_and_no_more_than_must(
     engine: TransformersEngine, llama: Path, words: list[int], tokens: int
 ) -> None:
     shown = [f'"{"a film " * count}"\n' for count in words]
-    prompt = Prompt.around("Here are reviews:\n<shown>Another review reads: ", "<shown>", shown)
+    prompt = Prompt.composed("Here are reviews:\n{shown}Another review reads: ", {"shown": shown})
     completion = one(engine, ask(prompt, tokens=tokens))
     sent = shortened(prompt, completion.dropped)
     assert sent is not None
@@ -74,7 +74,7 @@ def test_demonstrations_go_from_the_left_and_no_more_than_must(
 
 def test_a_shortened_prompt_is_answered_as_the_short_one_is(engine: TransformersEngine) -> None:
     shown = ['"' + "a film of lead " * 20 + '"\n', '"a film of silver"\n']
-    long = Prompt.around("Reviews:\n<shown>Another: ", "<shown>", shown * 2)
+    long = Prompt.composed("Reviews:\n{shown}Another: ", {"shown": shown * 2})
     completion = one(engine, ask(long))
     short = shortened(long, completion.dropped)
     assert completion.dropped > 0
@@ -84,7 +84,7 @@ def test_a_shortened_prompt_is_answered_as_the_short_one_is(engine: Transformers
 
 def test_what_never_fits_is_told(llama: Path) -> None:
     engine = open_transformers(PLM("tiny", str(llama), "local"))
-    for prompt in ("word " * 300, Prompt.around("word " * 300 + "<shown>", "<shown>", ["shown"])):
+    for prompt in ("word " * 300, Prompt.composed("word " * 300 + "{shown}", {"shown": ["shown"]})):
         with pytest.raises(UserError, match=r"context of tiny can hold \(256 tokens\)"):
             one(engine, ask(prompt))
     with pytest.raises(UserError, match="a text of 300"):
@@ -97,7 +97,7 @@ def test_relative_positions_have_no_limit(tiny_model: Callable[[str], Path]) -> 
     assert completion.prompt_tokens > 512
     assert completion.dropped == 0
     short = open_transformers(PLM("tiny", str(tiny_model("t5")), "local", serving=Serving(max_model_len=64)))
-    prompt = Prompt.around("<shown>Another: ", "<shown>", ["a review "] * 40)
+    prompt = Prompt.composed("{shown}Another: ", {"shown": ["a review "] * 40})
     completion = one(short, ask(prompt, tokens=50))
     assert completion.dropped > 0
     assert completion.prompt_tokens <= 64

@@ -1,4 +1,6 @@
-from base64 import b64decode
+import json
+from base64 import b64decode, b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,6 +25,7 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str | None]] = []
         self.words: list[str] = []
+        self.scripts: list[str] = []
         self.feed(html)
         self.close()
         assert not self.open
@@ -30,6 +33,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.attributes += attrs
+        if tag == "script":
+            self.scripts.append("")
         if tag not in VOID:
             self.open.append(tag)
 
@@ -37,7 +42,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"style", "title"} & set(self.open):
+        if "script" in self.open:
+            self.scripts[-1] += data
+        elif not {"style", "title"} & set(self.open):
             self.words.append(data)
 
     @property
@@ -53,7 +60,7 @@ def page(text: str = "A plain sentence", *, recipe=RECIPE, metrics=METRICS, pict
 
 
 def test_the_page_holds_the_run(tmp_path: Path):
-    picture = tmp_path / "accuracy.png"
+    picture = tmp_path / "other.png"
     plot_accuracy(METRICS, picture)
     parsed = Page(page(pictures={"Accuracy by round": picture}))
     for words in (
@@ -71,10 +78,20 @@ def test_the_page_holds_the_run(tmp_path: Path):
 def test_the_page_fetches_nothing_and_fits_phone_print_and_dark():
     html = page()
     parsed = Page(html)
-    assert not {"script", "link", "iframe", "a"} & set(parsed.tags)
+    assert not {"link", "iframe", "a", "base"} & set(parsed.tags)
     assert not any(name in {"href", "src", "srcset"} for name, _ in parsed.attributes)
     assert ("content", "width=device-width, initial-scale=1") in parsed.attributes
-    assert any("default-src 'none'" in (value or "") for _, value in parsed.attributes)
+    (policy,) = (
+        value for name, value in parsed.attributes if name == "content" and "default-src 'none'" in (value or "")
+    )
+    *data, library, own = parsed.scripts
+    for script in (library, own):
+        assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
+    assert [list(json.loads(block)) for block in data[:2]] == [
+        ["accuracy"],
+        ["count", "piece", "names", "columns", "chosen"],
+    ]
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
     assert "@media print" in html
     assert "prefers-color-scheme: dark" in html
     assert "url(" not in html
@@ -104,6 +121,8 @@ def test_hostile_text_stays_text(text: str):
     parsed = Page(html)
     assert parsed.tags == plain.tags
     assert [name for name, _ in parsed.attributes] == [name for name, _ in plain.attributes]
+    assert parsed.scripts[-2:] == plain.scripts[-2:]
+    assert json.loads(parsed.scripts[1])["names"]["plm"] == ["gpt2", clean(name)]
     assert clean(text) in parsed.text
 
 

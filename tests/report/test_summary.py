@@ -80,3 +80,9 @@ def test_a_line_has_the_difference_with_its_interval():
 def test_tasks_are_named_where_they_differ():
     rows = comparison_rows([("a", RECIPE, METRICS), ("b", {**RECIPE, "task": "sst2"}, METRICS)])
     assert "sst2" in plain(comparison_table(rows))
+
+
+def test_samples_that_overlap_gold_are_told_and_nothing_where_none_do():
+    found = {"gold": {"removed": 1234, "by": {"run": 1234, "near": 0}, "texts": 9}, "private": None}
+    assert "1,234 that overlap a gold text" in plain(summary_table({**METRICS, "decontamination": found}))
+    assert "left out" not in plain(summary_table(METRICS))

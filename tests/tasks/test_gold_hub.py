@@ -3,6 +3,8 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,18 +14,18 @@ import pytest
 
 from synthgen.errors import UserError
 from synthgen.tasks.gold import Gold, load_gold
-from synthgen.tasks.gold_hub import hub_reachable
+from synthgen.tasks.gold_hub import hub_reachable, no_answer
 from synthgen.tasks.registry import load_task
 from synthgen.tasks.task import Task
 
 TEXTS = ["a grey film", "a golden film", "a film of lead", "a film of silver"]
 
 
-def task(hub: Path | str, **gold: str) -> Task:
+def task(hub: Path | str, **gold: object) -> Task:
     return Task.model_validate({**load_task("imdb").model_dump(), "gold": {"hub": str(hub), **gold}})
 
 
-def loaded(hub: Path | str, **gold: str) -> Gold:
+def loaded(hub: Path | str, **gold: object) -> Gold:
     found = load_gold(task(hub, **gold), None, pocket=False)
     assert found is not None
     return found
@@ -68,7 +70,7 @@ def test_class_names_that_contradict_the_order_are_refused(tmp_path: Path) -> No
 @pytest.mark.usefixtures("hub_cache")
 def test_hidden_labels_are_no_gold(tmp_path: Path) -> None:
     folder = parquet(tmp_path / "hub", [-1, -1], ["negative", "positive"])
-    with pytest.raises(UserError, match=r"Row 1 of gold dataset .* label id -1"):
+    with pytest.raises(UserError, match=r"Of the 2 rows in split test of .* 2 have no label \(-1\); name a"):
         loaded(folder, text="review", label="verdict")
 
 
@@ -108,6 +110,9 @@ def test_what_was_loaded_before_serves_offline(tmp_path: Path, hub_cache: Path) 
     assert gold.labels == ("negative", "positive", "positive", "negative")
     assert gold.source == "hub:owner/films/test"
     assert datasets.config.HF_HUB_OFFLINE is before
+    few = loaded("owner/films", text="review", label="verdict", limit=3)
+    assert few.source == "hub:owner/films/test (3 of it)"
+    assert set(few.texts) < set(TEXTS)
 
 
 @pytest.mark.usefixtures("unreachable")
@@ -162,20 +167,58 @@ def test_falling_back_is_silent_and_loads_nothing_heavy_at_import(tmp_path: Path
     ]
 
 
-def test_a_hub_that_answers_without_the_dataset_is_no_missing_folder(tmp_path: Path) -> None:
-    class NotFound(BaseHTTPRequestHandler):
+@contextmanager
+def hub_that_answers(*statuses: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield the endpoint of a Hub that answers so, the last for all that follows, and the paths it is asked for."""
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
-            self.send_response(404)
+            asked.append(self.path)
+            self.send_response(statuses[min(len(asked), len(statuses)) - 1])
             self.end_headers()
+
+        def do_GET(self) -> None:
+            self.do_HEAD()
 
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), NotFound) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         Thread(target=server.serve_forever).start()
         try:
-            said = fall_back(f"http://127.0.0.1:{server.server_port}", tmp_path).splitlines()
+            yield f"http://127.0.0.1:{server.server_port}", asked
         finally:
             server.shutdown()
+
+
+def test_a_hub_that_answers_without_the_dataset_is_no_missing_folder(tmp_path: Path) -> None:
+    with hub_that_answers(404) as (endpoint, _):
+        said = fall_back(endpoint, tmp_path).splitlines()
     assert said[0] == "bundled:imdb"
     assert said[1].startswith("Gold dataset stanfordnlp/imdb of task imdb does not come from the Hub; pass")
+
+
+@pytest.mark.usefixtures("unreachable")
+@pytest.mark.parametrize("status", [503, 500, 429])
+def test_an_overloaded_hub_is_asked_twice_and_no_more(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    with hub_that_answers(status) as (endpoint, asked):
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        found = load_gold(load_task("imdb"), None, pocket=True)
+        with pytest.raises(UserError, match=f"imdb cannot be had now, the Hub answers {status}; pass --gold FILE"):
+            load_gold(load_task("imdb"), None, pocket=False)
+    assert found is not None
+    assert found.source == "bundled:imdb"
+    assert asked == ["/datasets/stanfordnlp/imdb/resolve/main/README.md"] * 4
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_hub_that_recovers_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    with hub_that_answers(503, 200) as (endpoint, asked):
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+        assert no_answer("owner/a name") is None
+    assert asked == ["/datasets/owner/a%20name/resolve/main/README.md"] * 2

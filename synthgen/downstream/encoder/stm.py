@@ -12,7 +12,7 @@ from synthgen.downstream.encoder.load import pretrained
 from synthgen.downstream.encoder.network import Network
 from synthgen.downstream.encoder.options import EncoderOptions
 from synthgen.downstream.encoder.together import train_together
-from synthgen.downstream.encoder.tokens import Tokens, longest
+from synthgen.downstream.encoder.tokens import Tokens, longest, tells_apart
 from synthgen.downstream.encoder.training import Alone, train
 from synthgen.downstream.stm import Features, FloatArray, IntArray
 from synthgen.errors import UserError
@@ -22,8 +22,9 @@ class EncoderSTM:
     """A Hub id or folder of a transformer encoder, fine-tuned whole under a new classification head.
 
     The model is loaded, on the CPU, when the STM is made; it trains on the GPUs where there are some. Features are the
-    ids of a text's tokens, plus one, in the order of the text. Raises ``UserError`` for a model that is missing, no
-    encoder or damaged.
+    ids of a text's tokens, plus one, in the order of the text; of a pair they are those of both sentences, as the
+    tokenizer joins them, with the types of the tokens where the model has such. Raises ``UserError`` for a model that
+    is missing, no encoder or damaged.
     """
 
     Options = EncoderOptions
@@ -35,9 +36,10 @@ class EncoderSTM:
         self._pretrained = pretrained(model)
         self._network = self._build(2)
         tokenizer = self._pretrained.tokenizer
-        limit = longest(self._network.module, self._pretrained.config, tokenizer)
-        wanted = self._options.max_length
-        self._tokens = Tokens(tokenizer, wanted if limit is None else min(wanted, limit))
+        module, config = self._network.module, self._pretrained.config
+        limit, wanted = longest(module, config, tokenizer), self._options.max_length
+        typed = tells_apart(module, config)
+        self._tokens = Tokens(tokenizer, wanted if limit is None else min(wanted, limit), typed=typed)
         self._started = False
 
     def start(self, texts: Sequence[str]) -> csr_matrix:

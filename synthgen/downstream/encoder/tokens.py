@@ -1,6 +1,7 @@
-"""Texts as rows of token ids, and rows as padded batches. No text is tokenised twice."""
+"""Texts and pairs as rows of token ids, and rows as padded batches. No text is tokenised twice."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,34 +11,61 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
+from synthgen.downstream.pairs import Key, parted
 from synthgen.downstream.stm import Features, IntArray
+
+_TYPE = 24
+"""The bit at which the type of a token begins. No vocabulary has so many tokens that it would reach so far."""
 
 
 class Tokens:
     """Sparse rows (n, ``length``) that hold the id of token t, plus one, in column t.
 
+    Where the model tells the sentences of a pair apart, ``typed``, the token's type stands above it in the same number.
     ``length`` is ``wanted`` or what the model can take, if that is less.
     """
 
-    def __init__(self, tokenizer: Any, wanted: int) -> None:
+    def __init__(self, tokenizer: Any, wanted: int, *, typed: bool) -> None:
         self.length = wanted
         self._tokenizer = tokenizer
-        self._seen: dict[str, NDArray[np.int32]] = {}
+        self._typed = typed
+        self._seen: dict[Key, NDArray[np.int32]] = {}
 
     def rows(self, texts: Sequence[str]) -> csr_matrix:
-        """Return the rows of texts, cut at ``length`` tokens; a text without tokens has one unknown one."""
-        if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:
-            # A tokenizer refuses a lone surrogate.
-            sound = [text.encode("utf-8", "replace").decode() for text in new]
-            read = self._tokenizer(sound, truncation=True, max_length=self.length, return_attention_mask=False)
-            for text, ids in zip(new, read["input_ids"], strict=True):
-                self._seen[text] = np.array(ids or [self._tokenizer.unk_token_id or 0], dtype=np.int32) + 1
-        found = [self._seen[text] for text in texts]
+        """Return the rows of texts, cut at ``length`` tokens; a text without tokens has one unknown one.
+
+        Of a pair the longer sentence is cut first. Raises ``ValueError`` where single texts are among pairs.
+        """
+        sides = parted(texts)
+        keys: Sequence[Key] = texts if sides is None else list(zip(*sides, strict=True))
+        if new := [key for key in dict.fromkeys(keys) if key not in self._seen]:
+            read = self._read(new) if sides is None else self._read(*zip(*new, strict=True))
+            self._seen.update(zip(new, read, strict=True))
+        found = [self._seen[key] for key in keys]
         lengths = [len(ids) for ids in found]
         starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         columns = np.concatenate([np.arange(length, dtype=np.int32) for length in [0, *lengths]])
         values = np.concatenate([np.empty(0, dtype=np.int32), *found])
         return csr_matrix((values, columns, starts), shape=(len(texts), self.length))
+
+    def _read(self, *sides: Sequence[Any]) -> Iterator[NDArray[np.int32]]:
+        typed = self._typed and len(sides) == 2
+        # A tokenizer refuses a lone surrogate.
+        sound = [[text.encode("utf-8", "replace").decode() for text in side] for side in sides]
+        read = self._tokenizer(
+            *sound, truncation=True, max_length=self.length, return_attention_mask=False, return_token_type_ids=typed
+        )
+        for row, ids in enumerate(read["input_ids"]):
+            numbers = np.array(ids or [self._tokenizer.unk_token_id or 0], dtype=np.int32) + 1
+            if typed and ids:
+                numbers += np.array(read["token_type_ids"][row], dtype=np.int32) << _TYPE
+            yield numbers
+
+
+def tells_apart(model: nn.Module, config: Any) -> bool:
+    """Return whether the model has an embedding for the tokens of a second sentence."""
+    takes = inspect.signature(model.forward).parameters
+    return "token_type_ids" in takes and (getattr(config, "type_vocab_size", 0) or 0) > 1
 
 
 def longest(model: nn.Module, config: Any, tokenizer: Any) -> int | None:
@@ -59,14 +87,17 @@ class Padder:
     device: torch.device
 
     def batch(self, features: Features, rows: IntArray) -> dict[str, Tensor]:
-        """Return ``input_ids`` and ``attention_mask``, each (rows, longest)."""
-        shifted = csr_matrix(features[rows])
-        width = max(1, int(np.diff(shifted.indptr).max()))
-        values = torch.from_numpy(shifted[:, :width].toarray().astype(np.int64))
-        return {
-            "input_ids": torch.where(values > 0, values - 1, self.pad).to(self.device),
-            "attention_mask": (values > 0).long().to(self.device),
+        """Return ``input_ids`` and ``attention_mask``, each (rows, longest), and types of tokens if any is not 0."""
+        kept = csr_matrix(features[rows])
+        width = max(1, int(np.diff(kept.indptr).max()))
+        values = torch.from_numpy(kept[:, :width].toarray().astype(np.int64))
+        shifted, types = values & ((1 << _TYPE) - 1), values >> _TYPE
+        batch = {
+            "input_ids": torch.where(values > 0, shifted - 1, self.pad),
+            "attention_mask": (values > 0).long(),
+            **({"token_type_ids": types} if types.any() else {}),
         }
+        return {name: tensor.to(self.device) for name, tensor in batch.items()}
 
 
 def lengths(features: Features) -> IntArray:

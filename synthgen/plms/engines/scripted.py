@@ -25,11 +25,17 @@ kernel linen marble nectar olive pepper quiver raven silver thistle urchin viole
 
 
 def default_script(request: Request) -> str:
-    """Write 14 to 40 random English words, a third of them from a lexicon that belongs to the label."""
+    """Write 14 to 40 random English words, a third of them from a lexicon that belongs to the label.
+
+    They are a question where the prompt's last line asks for one, and name a sum where the label has a ``$``.
+    """
     draw = random.Random(request.seed)
     lexicon = random.Random(derive_seed("lexicon", request.label)).sample(_SPECIAL, 12)
     words = [draw.choice(lexicon if draw.random() < 0.33 else _SHARED) for _ in range(draw.randint(14, 40))]
-    return " ".join(words).capitalize() + "."
+    if "$" in request.label:
+        words.insert(draw.randrange(1, len(words)), f"${draw.randint(2, 900)}")
+    asks = "question" in request.prompt.rsplit("\n", 1)[-1].lower()
+    return " ".join(words).capitalize() + ("?" if asks else ".")
 
 
 class ScriptedEngine:

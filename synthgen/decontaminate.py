@@ -1,0 +1,40 @@
+"""What may not be in a dataset: samples that overlap gold texts, or private ones."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from synthgen.curate.overlap import overlaps
+from synthgen.errors import SynthgenError
+from synthgen.parts import Parts
+from synthgen.recipe import Recipe
+from synthgen.records import Sample
+
+
+def decontaminated(recipe: Recipe, parts: Parts, samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, Any]]:
+    """Return the samples that may stay, and what the metrics say of the others.
+
+    Of gold only the texts are looked at, after the last choice of demonstrations. Where private samples were promised
+    something, what overlaps one goes uncounted: the number would tell of them, and is not noised. Raises
+    ``SynthgenError`` where nothing of a label is left.
+    """
+    texts = [sample.whole for sample in samples]
+    kept = set(range(len(samples)))
+    said: dict[str, Any] = {"gold": None, "private": None}
+    if parts.gold and recipe.decontaminate.gold:
+        found = overlaps(texts, parts.gold.texts())
+        kept -= {*found.run, *found.near}
+        said["gold"] = {
+            "removed": len(found.run) + len(found.near),
+            "by": {"run": len(found.run), "near": len(found.near)},
+            "texts": len(parts.gold),
+        }
+    if parts.vault and recipe.filters_private:
+        private = parts.vault.overlapping(texts)
+        kept -= private
+        said["private"] = "removed, not counted" if recipe.privacy.enabled else {"removed": len(private)}
+    left = [samples[row] for row in sorted(kept)]
+    if lost := [label for label in parts.task.labels if label not in {sample.label for sample in left}]:
+        raise SynthgenError(
+            f"All samples of {', '.join(lost)} overlap gold or private texts; the PLMs, or the pool, have read them."
+        )
+    return left, said

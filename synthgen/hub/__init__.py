@@ -1,0 +1,1 @@
+"""Publish a run on the Hugging Face Hub, from its folder alone."""
