@@ -10,10 +10,11 @@ from synthgen.recipe import Recipe, make_recipe
 from synthgen.runs.read import Run, load_run
 
 if TYPE_CHECKING:
+    from synthgen.hub.push import Pushed
     from synthgen.runs.folder import Resume, RunFolder
     from synthgen.shelf import Shelf
 
-__all__ = ["compare", "execute", "fusegen", "load_run", "progen", "sungen", "wasp", "zerogen"]
+__all__ = ["compare", "execute", "fusegen", "load_run", "progen", "push", "sungen", "wasp", "zerogen"]
 
 SECONDS_BETWEEN_LINES = 10
 """How often a run's log is told of progress within a stage."""
@@ -125,3 +126,10 @@ def compare(runs: Sequence[Run | Path | str]) -> list[dict[str, Any]]:
     from synthgen.report.arms import rows_of_runs
 
     return rows_of_runs([run.path if isinstance(run, Run) else Path(run) for run in runs])
+
+
+def push(run: Run | Path | str, repo: str, **settings: Any) -> "Pushed":
+    """Publish a run's dataset on the Hugging Face Hub; settings and errors are those of ``synthgen.hub.push.push``."""
+    from synthgen.hub.push import push as push_run
+
+    return push_run(run.path if isinstance(run, Run) else run, repo, **settings)

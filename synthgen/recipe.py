@@ -113,7 +113,7 @@ class Recipe(BaseModel):
     stm_options: dict[str, Any] = {}
     gold: str | None = None
     seed: int = 0
-    engine: Literal["auto", "vllm", "transformers", "server", "scripted"] = "auto"
+    engine: str = "auto"
     endpoint: tuple[str, ...] = ()
     serving: dict[str, dict[str, Any]] = {}
     temperature: Annotated[float, Field(gt=0, le=10)] = 1.0

@@ -25,3 +25,10 @@ def stms(incomplete: str) -> list[str]:
     """Return the kinds of small task models that begin so; those that want a model end in a colon."""
     kinds = ("tfidf", "embedding:", "encoder:")
     return [kind for kind in kinds if kind.startswith(incomplete)]
+
+
+def engines(incomplete: str) -> list[str]:
+    """Return the engines that begin so."""
+    from synthgen.plms.engines import ENGINES
+
+    return [name for name in ("auto", *ENGINES) if name.startswith(incomplete)]

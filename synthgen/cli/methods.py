@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synthgen.cli import complete
 from synthgen.cli import options as o
 from synthgen.cli.options import Settled, changed, settle
 from synthgen.errors import UserError
@@ -81,7 +82,9 @@ def _command(method: str, private: bool, act: Callable[[Settled, Path | None, o.
 def run_recipe(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     plms: o.Plms = None,
-    engine: Annotated[o.EngineOption | None, typer.Option(help="Another engine than the recipe's.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Another engine than the recipe's.", autocompletion=complete.engines)
+    ] = None,
     endpoint: o.Endpoint = None,
     set_: o.Set = None,
     out: o.Out = None,

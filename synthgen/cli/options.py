@@ -13,7 +13,6 @@ from synthgen.recipe import Recipe, make_recipe
 
 ProfileOption = Literal["auto", "pocket", "paper"]
 ResumeOption = Literal["never", "if-possible", "always"]
-EngineOption = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
 _TASK = "What texts and labels to write: a task of `synthgen tasks`, or a task file (.yaml)."
 Task = Annotated[str, typer.Option(help=_TASK, autocompletion=complete.tasks)]
@@ -59,7 +58,13 @@ Gold = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Engine = Annotated[EngineOption, typer.Option(help="What runs the PLMs; scripted is a fake that writes random words.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="What runs the PLMs: auto, vllm, transformers, server; scripted is a fake that writes random words.",
+        autocompletion=complete.engines,
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", help="Any other setting, e.g. options.select=random; repeatable.")
 ]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM, POOL, catalog, plm_of
 from synthgen.plms.choose import Chosen, choose_engine
-from synthgen.plms.engines import EngineName
 from synthgen.plms.hardware import gpus, host_memory
 from synthgen.plms.lookup import BYTES, look_up
 from synthgen.plms.placement import DoesNotFitError, Group, Need, place
@@ -37,7 +36,7 @@ class Arrangement:
         return [choice.why for choice in self.chosen.values() if choice.why]
 
 
-def arrange(plms: Sequence[PLM], wanted: EngineName, *, look: bool = True) -> Arrangement:
+def arrange(plms: Sequence[PLM], wanted: str, *, look: bool = True) -> Arrangement:
     """Choose each PLM's engine and place. With ``look`` models and servers are looked up first; nothing is loaded.
 
     Raises ``UserError`` for a PLM that does not exist, may not be had, or does not fit, ``SynthgenError`` where a

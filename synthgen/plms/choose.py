@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM, POOL
+from synthgen.plms.engines import ENGINES
 from synthgen.plms.engines.vllm.find import VARIABLE, vllm_python
+from synthgen.text import nearest
 
 INSTALL = (
     f"pip install 'synthgen[vllm]' on a GPU machine, or point {VARIABLE} to the python of an environment with vLLM"
@@ -24,13 +26,15 @@ class Chosen:
 
 
 def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
-    """Return the engine for ``plm`` when the user wants ``wanted``, one of ``EngineName``.
+    """Return the engine for ``plm`` when the user wants ``wanted``, auto or one of ``ENGINES``.
 
     ``auto`` takes a PLM's servers where it has any, vLLM where there is a GPU, transformers elsewhere. Encoder-decoders
     go through transformers in any case. Raises ``UserError`` where the engine cannot run this PLM or is not here.
     """
-    if wanted == "scripted":
-        return Chosen("scripted")
+    if wanted != "auto" and wanted not in ENGINES:
+        raise UserError(f"There is no engine {wanted!r}{nearest(wanted, ['auto', *ENGINES])}")
+    if wanted != "auto" and ENGINES[wanted].any_plm:
+        return Chosen(wanted)
     if plm.size == POOL:
         return Chosen(POOL)
     if plm.urls:

@@ -52,7 +52,7 @@ def refused(cli: Cli, *arguments: object, says: str) -> None:
         (["--set", "sampels=4"], "did you mean samples?"),
         (["--set", "options.selct=random"], "did you mean select?"),
         (["--set", "options.high=2"], "high"),
-        (["--engine", "vroom"], "vroom"),
+        (["--engine", "vlm"], "There is no engine 'vlm'; did you mean vllm?"),
         (["--samples", "few"], "--samples"),
         (["--nonsense"], "--nonsense"),
     ],

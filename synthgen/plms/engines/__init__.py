@@ -2,21 +2,29 @@
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Any, NamedTuple, cast
 
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.base import Engine
 
-EngineName = Literal["auto", "vllm", "transformers", "server", "scripted"]
 
-_REGISTRY = {
-    "vllm": "synthgen.plms.engines.vllm.engine:open_vllm",
-    "transformers": "synthgen.plms.engines.transformers:open_transformers",
-    "server": "synthgen.plms.engines.server.discover:open_server",
-    "scripted": "synthgen.plms.engines.scripted:open_scripted",
+class Row(NamedTuple):
+    """Where an engine is opened. ``process``: it is one of its own, with a place, a log, and a start that takes time.
+
+    One of ``any_plm`` runs whatever PLM is asked for: nothing speaks against it where a user names it.
+    """
+
+    opens: str
+    process: bool = False
+    any_plm: bool = False
+
+
+ENGINES = {
+    "vllm": Row("synthgen.plms.engines.vllm.engine:open_vllm", process=True),
+    "transformers": Row("synthgen.plms.engines.transformers:open_transformers"),
+    "server": Row("synthgen.plms.engines.server.discover:open_server"),
+    "scripted": Row("synthgen.plms.engines.scripted:open_scripted", any_plm=True),
 }
-_PROCESS = {"vllm"}
-"""Engines that are processes of their own: they have a place, a log, and a start that takes time."""
 
 
 def open_engine(
@@ -27,5 +35,6 @@ def open_engine(
     ``process`` holds ``slot``, ``log`` and ``tell``, see ``open_vllm``. Raises ``UserError`` where the model is not
     there, is damaged or does not fit, ``SynthgenError`` where its server does not come up.
     """
-    module, _, function = _REGISTRY[name].partition(":")
-    return cast(Engine, getattr(import_module(module), function)(plm, note, **(process if name in _PROCESS else {})))
+    row = ENGINES[name]
+    module, _, function = row.opens.partition(":")
+    return cast(Engine, getattr(import_module(module), function)(plm, note, **(process if row.process else {})))
