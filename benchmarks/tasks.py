@@ -34,7 +34,6 @@ FOREIGN = {
     "yelp-rating": "yelp_rating.test",
     "qnli": "qnli.test",
     "mnli": "mnli.test",
-    "mnli-mm": "mnli.test",
 }
 
 

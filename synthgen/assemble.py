@@ -1,5 +1,6 @@
 """From a recipe's names to the parts they stand for; every mistake is found here, before anything is written."""
 
+import json
 import platform
 from collections.abc import Sequence
 from hashlib import sha256
@@ -7,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthgen.curate.language import LanguageCheck
 from synthgen.errors import UserError
 from synthgen.methods import find_method, make_method
 from synthgen.parts import Parts
@@ -37,6 +39,8 @@ def assemble(recipe: Recipe, *, look: bool = True, shelf: Shelf | None = None) -
     """
     shelf = shelf or Shelf()
     task = the_task(recipe.task, recipe.labels, recipe.about)
+    if recipe.curate and task.curate.language is not None:
+        LanguageCheck(task.curate.language)
     plms = resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving)
     pool = _pool(recipe, task, plms)
     stm = shelf.stm(recipe)
@@ -149,7 +153,7 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
     return {
         "method": recipe.method,
         "task": parts.task.name,
-        "task_digest": short_id(parts.task.model_dump_json()),
+        "task_digest": _digest(parts.task),
         "profile": recipe.profile,
         "seed": recipe.seed,
         "fingerprint": recipe.fingerprint,
@@ -157,8 +161,17 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
         "device": _device(recipe.engine),
         "versions": _versions(),
         **({"privacy": _promised(parts.vault)} if parts.vault else {}),
+        **({"first_sentences": short_id(*parts.first_sentences)} if parts.first_sentences else {}),
         **({"pool": {"files": parts.pool.source, "sha256": parts.pool.digest}} if parts.pool else {}),
     }
+
+
+def _digest(task: Task) -> str:
+    """Return a hash of a task, wherever its gold lies on this machine."""
+    said = task.model_dump(mode="json")
+    if task.gold and task.gold.path:
+        said["gold"]["path"] = Path(task.gold.path).name
+    return short_id(json.dumps(said, sort_keys=True))
 
 
 def _promised(vault: "Vault") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from synthgen.records import Request
 from synthgen.runs.folder import RunFolder
 from synthgen.runs.journal import Journal
 from synthgen.seeds import derive_seed
+from synthgen.tasks.first_sentences import quotable
 from synthgen.tasks.task import Task
 
 
@@ -41,7 +42,7 @@ def first_sentences_of(task: Task) -> Prelude:
     least = task.first.min_words
 
     def kept(text: str, stop: str) -> str:
-        sentence = clean(text, "length", stop)
+        sentence = quotable(clean(text, "length", stop))
         return sentence if len(words(sentence)) >= least else ""
 
     return Prelude("first_sentence", task.first.prompt, task.first.max_tokens, kept)

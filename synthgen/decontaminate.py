@@ -11,9 +11,9 @@ from synthgen.records import Sample
 
 
 def decontaminated(recipe: Recipe, parts: Parts, samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, Any]]:
-    """Return the samples that may stay, and what the metrics say of the others.
+    """Return those ``samples`` of a dataset that may stay, and what the metrics say of the others.
 
-    Of gold only the texts are looked at, after the last choice of demonstrations. Where private samples were promised
+    Of gold only the texts are looked at, after the last choice and the last weight. Where private samples were promised
     something, what overlaps one goes uncounted: the number would tell of them, and is not noised. Raises
     ``SynthgenError`` where nothing of a label is left.
     """

@@ -12,6 +12,7 @@ from synthgen.downstream.stm import Fit
 from synthgen.events import Note, Observer, RoundEnded, RoundStarted, Stage, StageStarted, one_at_a_time
 from synthgen.gather import gather
 from synthgen.methods.base import Demonstration
+from synthgen.methods.trained import train_weighted
 from synthgen.outcome import counted, scored
 from synthgen.parts import Parts, Progress
 from synthgen.plms.engineroom import EngineRoom
@@ -68,19 +69,25 @@ def _finish(
     recipe: Recipe, parts: Parts, run: RunFolder, so_far: Progress, observe: Observer, began: float
 ) -> dict[str, Any]:
     so_far.seconds["generate"] -= so_far.seconds["curate"]
-    with _stage("curate", so_far, observe):
-        clean, decontamination = decontaminated(recipe, parts, so_far.samples)
     with _stage("learn", so_far, observe):
-        weights, final, notes = parts.method.weigh(clean)
-        _train(parts, [final])
+        weights, final, notes = parts.method.weigh(so_far.samples)
         for note in notes:
             observe(Note(note))
-        # Six digits: far finer than the weights mean anything, coarser than what libraries may differ in.
-        samples = [
-            replace(sample, weight=float(f"{weight:.6g}"))
-            for sample, weight in zip(clean, weights, strict=True)
+        chosen = [
+            replace(sample, weight=float(weight))
+            for sample, weight in zip(so_far.samples, weights, strict=True)
             if weight > 0
         ]
+    with _stage("curate", so_far, observe):
+        clean, decontamination = decontaminated(recipe, parts, chosen)
+    with _stage("learn", so_far, observe):
+        if len(clean) < len(chosen):
+            final = train_weighted(clean, stm=parts.stm, task=parts.task)
+        _train(parts, [final])
+        mean = sum(sample.weight for sample in clean) / len(clean)
+        # Six digits: far finer than the weights mean anything, coarser than what libraries may differ in.
+        scale = mean if len(clean) < len(chosen) else 1.0
+        samples = [replace(sample, weight=float(f"{sample.weight / scale:.6g}")) for sample in clean]
     with _stage("evaluate", so_far, observe):
         accuracy = scored(parts, so_far, final)
     with _stage("write", so_far, observe):

@@ -51,9 +51,10 @@ def export_run(
 
     ``jsonl`` and ``csv`` (RFC 4180, UTF-8) hold all columns, labels as names. ``alpaca`` is one JSON array of
     instruction, input, output; ``sharegpt`` is JSON lines of conversations between human and gpt. Both ask for the
-    label with ``instruction``, which is made from the task where none is given, and have no place for weights: leave
-    samples out by ``min_weight``. ``spreadsheet`` is for CSV that people open: texts that would be run as formulas get
-    an apostrophe before them, and the file a byte order mark. Memory does not grow with the dataset.
+    label with ``instruction``, which is made from the task where none is given, and have no place for weights and
+    attributes: leave samples out by ``min_weight``. ``spreadsheet`` is for CSV that people open: texts that would be
+    run as formulas get an apostrophe before them, and the file a byte order mark. Memory does not grow with the
+    dataset.
 
     Raises ``UserError`` where the run is not finished, a sample of that weight does not exist, or ``out`` is wrong.
     """
@@ -207,10 +208,14 @@ def _replacing(path: Path, suffix: str) -> Iterator[BinaryIO]:
         raise UserError(f"--out {path} does not end in {suffix}, as files of this format do.")
     if path.is_dir():
         raise UserError(f"--out {path} is a folder; name a file in it.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = partial.open("wb")
+    except OSError as error:
+        raise UserError(f"--out {path} cannot be written: {error.strerror}.") from None
+    try:
+        with opened as file:
             yield file
         partial.replace(path)
     finally:

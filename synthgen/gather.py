@@ -16,6 +16,7 @@ from synthgen.parts import Parts, Progress
 from synthgen.plms.catalog import POOL
 from synthgen.plms.engineroom import EngineRoom
 from synthgen.pool import Reserve
+from synthgen.prompt import Prompt
 from synthgen.recipe import Recipe
 from synthgen.round import write_round
 from synthgen.runs.folder import RunFolder
@@ -53,9 +54,11 @@ def gather(
         for plm, prompts in prompts_about(parts.task, contexts).items():
             open_orders[plm] = replace(open_orders[plm], prompts=prompts)
     if parts.task.first and parts.first_sentences is None:
-        counts = {name: max(order.quota.values(), default=0) for name, order in open_orders.items()}
+        counts = {name: _gaps(order) for name, order in open_orders.items()}
         written = ask(first_sentences_of(parts.task), {name: count for name, count in counts.items() if count})
-        open_orders = {name: _given(order, written.get(name, ())) for name, order in open_orders.items()}
+        for name, count in counts.items():
+            if count:
+                open_orders[name] = _given(open_orders[name], written.get(name, ()))
     harvests = write_round(
         {plm.name: (open_orders[plm.name], run.journal(number, plm, recipe.engine)) for plm in plms},
         seed=recipe.seed,
@@ -86,8 +89,18 @@ def _orders(recipe: Recipe, parts: Parts, plan: Plan, number: int, before: Count
     return orders
 
 
+def _gaps(order: Order) -> int:
+    """Return how many first sentences an order can use: one for each number of requests whose prompts have a gap."""
+    gapped = (
+        order.quota[label]
+        for label, prompts in order.prompts.items()
+        if any(isinstance(prompt, Prompt) and FIRST in {name for _, name in prompt.gaps} for prompt in prompts)
+    )
+    return max(gapped, default=0)
+
+
 def _given(order: Order, written: Sequence[str]) -> Order:
-    if not written and any(order.quota.values()):
+    if not written:
         raise SynthgenError(f"{order.plm} wrote no first sentence that could be used; give --first-sentences FILE.")
     return replace(order, drawn={**order.drawn, FIRST: written})
 

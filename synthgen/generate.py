@@ -31,14 +31,15 @@ class Order:
     drawn: Mapping[str, Sequence[str]] = field(default_factory=dict)
     before: Mapping[str, int] = field(default_factory=dict)
 
-    def draw(self, label: str, serial: int, seed: int) -> dict[str, str]:
+    def draw(self, label: str, serial: int, place: int, seed: int) -> dict[str, str]:
         """Return what the label's request number ``serial`` is given: one of each of ``drawn``, in turn.
 
-        A first sentence is the same for the requests of one number of all labels. Attributes go on from PLM to PLM and
-        from round to round, so that all are used alike, and begin with another one for each label.
+        A first sentence is the same for the requests of one number of all labels, and another one where it is asked
+        again. An attribute belongs to a ``place`` in the quota, and stays with it until there is a sample; attributes
+        go on from PLM to PLM and from round to round, and begin with another one for each label.
         """
-        starts = {ATTRIBUTE: derive_seed(seed, ATTRIBUTE, label) + self.before.get(label, 0)}
-        return {name: values[(starts.get(name, 0) + serial) % len(values)] for name, values in self.drawn.items()}
+        starts = {ATTRIBUTE: derive_seed(seed, ATTRIBUTE, label) + self.before.get(label, 0) + place}
+        return {name: values[starts.get(name, serial) % len(values)] for name, values in self.drawn.items()}
 
 
 @dataclass(slots=True)
@@ -70,23 +71,25 @@ def harvest(
     Completions are judged in the order of their requests, whatever the order in which they came back.
     """
     result = Harvest()
-    missing = _wanted(order)
+    wanted = _wanted(order)
     asked: Counter[str] = Counter()
     for _ in range(attempts):
-        if not missing.total():
+        if not wanted:
             break
-        requests = _requests(order, missing, asked, seed)
+        requests = _requests(order, wanted, asked, seed)
+        places = dict(zip([request.id for request in requests], _places(wanted), strict=True))
+        wanted = {}
         answers = _answers(requests, journal, open_engine, result, order, observe)
         began = perf_counter()
         for request, completion in answers:
             verdict = curator.judge(request, completion)
             if isinstance(verdict, Sample):
                 result.samples.append(verdict)
-                missing[request.label] -= 1
             else:
                 result.rejected.append(verdict)
+                wanted.setdefault(request.label, []).append(places[request.id])
         result.curate_seconds += perf_counter() - began
-    result.missing = +missing
+    result.missing = Counter({label: len(open_) for label, open_ in wanted.items()})
     return result
 
 
@@ -95,8 +98,13 @@ def first_requests(order: Order, seed: int) -> list[Request]:
     return _requests(order, _wanted(order), Counter(), seed)
 
 
-def _wanted(order: Order) -> Counter[str]:
-    return Counter({label: count for label, count in order.quota.items() if count})
+def _wanted(order: Order) -> dict[str, list[int]]:
+    """Return the places of the quota, by label, that have no sample yet."""
+    return {label: list(range(count)) for label, count in order.quota.items() if count}
+
+
+def _places(wanted: Mapping[str, Sequence[int]]) -> list[int]:
+    return [place for _, places in sorted(wanted.items()) for place in places]
 
 
 def written(batch: Answered) -> int:
@@ -104,15 +112,16 @@ def written(batch: Answered) -> int:
     return sum(completion.completion_tokens for _, completion in batch.pairs) if batch.fresh else 0
 
 
-def _requests(order: Order, missing: Counter[str], asked: Counter[str], seed: int) -> list[Request]:
+def _requests(order: Order, wanted: Mapping[str, Sequence[int]], asked: Counter[str], seed: int) -> list[Request]:
+    """Return a request for each place, in the order of ``_places``; ``asked`` counts them on, by label."""
     requests = []
-    for label, count in sorted(missing.items()):
+    for label, places in sorted(wanted.items()):
         prompts = order.prompts[label]
-        for _ in range(count):
+        for place in places:
             serial = asked[label]
             asked[label] += 1
             own = derive_seed(seed, order.round, order.plm, label, serial)
-            drawn = order.draw(label, serial, seed)
+            drawn = order.draw(label, serial, place, seed)
             prompt = filled(prompts[serial % len(prompts)], drawn)
             sampling = _sampling(order.sampling, prompt)
             requests.append(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, cast
 
-from synthgen.assemble import open_vault
+from synthgen.assemble import first_sentences, open_vault
 from synthgen.downstream.registry import check_stm
 from synthgen.downstream.stm import STM
 from synthgen.errors import UserError
@@ -36,6 +36,8 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
     task = the_task(recipe.task, recipe.labels, recipe.about)
     plms = _with_folders(resolve_plms(recipe.plms, recipe.profile, endpoints=recipe.endpoint, serving=recipe.serving))
     check_stm(recipe.stm, recipe.stm_options)
+    if recipe.first_sentences != "gold":
+        first_sentences(recipe, task)
     vault, notes = open_vault(recipe, task)
     # A plan trains nothing, and a fine-tuned encoder may have to be downloaded first.
     method = make_method(recipe, task, [plm.name for plm in plms], cast(STM, None), vault)
@@ -55,6 +57,7 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
         "samples_by_round": by_round,
         **({"from the pool": f"{sum(spared)} samples"} if recipe.pool else {}),
         "requests": f"{sum(asked)}, and again for each rejected text (at most {recipe.attempts} times)",
+        **_first_sentences(recipe, task, quotas),
         "tokens": _tokens(recipe, task, asked),
         **_on_this_machine(recipe, task, plms, by_plm),
         "stm": recipe.stm,
@@ -67,6 +70,16 @@ def plan_recipe(recipe: Recipe) -> dict[str, Any]:
             "zero_shot": {label: task.as_sent(task.zero_shot(label)) for label in task.labels[:2]},
             **({"few_shot": shown} if feeds_back else {}),
         },
+    }
+
+
+def _first_sentences(recipe: Recipe, task: Task, quotas: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, str]:
+    """Say how many requests more it takes where PLMs write the sentences that are given."""
+    if task.first is None or recipe.first_sentences not in (None, "generated"):
+        return {}
+    count = sum(max(quota.values(), default=0) for one in quotas for quota in one.values())
+    return {
+        "first sentences": f"at most {count} requests more: the PLMs write them (--first-sentences FILE brings some)"
     }
 
 

@@ -1,10 +1,11 @@
 """Pools: texts generated before, by these or other PLMs, that stand in for what the PLMs would write zero-shot."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
+from typing import TypeVar
 
 from synthgen.curate.curator import Curator
 from synthgen.errors import UserError
@@ -15,17 +16,24 @@ from synthgen.prompt import Prompt
 from synthgen.records import Completion, Request, Sample
 from synthgen.seeds import derive_seed
 from synthgen.tasks.labelled import check_labels, label_names, label_of, rows_of, text_of
-from synthgen.tasks.task import Task
+from synthgen.tasks.task import ATTRIBUTE, Task
 from synthgen.text import Pair
+
+T = TypeVar("T")
+Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Texts by PLM and label (names), in the order of their files; ``digest`` is a hash of the files' bytes."""
+    """Texts by PLM and label (names), in the order of their files; ``digest`` is a hash of the files' bytes.
+
+    ``attributes`` has one for each text, None where its row has none, or nothing where no row has any.
+    """
 
     texts: Mapping[tuple[str, str], tuple[str, ...]]
     source: str
     digest: str
+    attributes: Mapping[tuple[str, str], tuple[str | None, ...]] = field(default_factory=dict)
 
     @property
     def plms(self) -> tuple[str, ...]:
@@ -44,6 +52,7 @@ def read_pool(paths: Sequence[str], task: Task) -> Pool:
     among it, and where all have one label.
     """
     found: dict[tuple[str, str], list[str]] = {}
+    attributes: dict[tuple[str, str], list[str | None]] = {}
     digest = sha256()
     labels, name_of = task.labels, label_names(task.labels)
     for path in _files(paths):
@@ -60,10 +69,26 @@ def read_pool(paths: Sequence[str], task: Task) -> Pool:
             text = text_of(row, "text", where)
             if task.first:
                 text = Pair(text, text_of(row, "text_pair", where))
+            elif row.get("text_pair") is not None:
+                raise UserError(f"{where} has a text_pair, and task {task.name} has single texts; leave it out.")
             found.setdefault((plm, label), []).append(text)
+            attributes.setdefault((plm, label), []).append(_attribute(row.get("attribute"), task, where))
     names = ", ".join(Path(path).name for path in paths)
     check_labels([label for _, label in found], f"pool {names}")
-    return Pool({key: tuple(texts) for key, texts in found.items()}, names, digest.hexdigest())
+    return Pool(_frozen(found), names, digest.hexdigest(), _frozen(attributes))
+
+
+def _frozen(found: Mapping[Key, Sequence[T]]) -> dict[Key, tuple[T, ...]]:
+    return {key: tuple(values) for key, values in found.items()}
+
+
+def _attribute(value: object, task: Task, where: str) -> str | None:
+    if task.attributes is None or value is None:
+        return None
+    if value not in task.attributes.values:
+        shown = ", ".join(task.attributes.values[:20])
+        raise UserError(f"{where} has an attribute that the task does not have; its {task.attributes.name} is {shown}.")
+    return str(value)
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
@@ -81,7 +106,10 @@ class Reserve:
 
     def __init__(self, pool: Pool, task: Task, seed: int) -> None:
         self._task = task
-        self._left = {key: _shuffled(key, texts, seed) for key, texts in pool.texts.items()}
+        self._left = {
+            key: _shuffled(key, texts, pool.attributes.get(key) or [None] * len(texts), seed)
+            for key, texts in pool.texts.items()
+        }
 
     def fill(self, order: Order, curator: Curator) -> tuple[Harvest, Order]:
         """Take texts for ``order`` as long as there are some; return what came of it, and the order that is left.
@@ -93,10 +121,11 @@ class Reserve:
         for label in sorted(order.quota):
             waiting = self._left.get((order.plm, label), [])
             while left[label] and waiting:
-                number, text = waiting.pop()
+                number, text, attribute = waiting.pop()
                 name = f"pool-{order.plm}-{label}-{number:05d}"
                 sampling = replace(order.sampling, stop="")
-                prompt = Prompt("", given=self._task.given_of(text))
+                given = self._task.given_of(text) | ({ATTRIBUTE: attribute} if attribute else {})
+                prompt = Prompt("", given=given)
                 request = Request(name, order.plm, order.round, label, prompt, 0, sampling)
                 verdict = curator.judge(request, Completion(name, self._task.written(text), "stop", 0, 0))
                 if isinstance(verdict, Sample):
@@ -108,5 +137,8 @@ class Reserve:
         return result, replace(order, quota=left)
 
 
-def _shuffled(key: tuple[str, str], texts: Sequence[str], seed: int) -> list[tuple[int, str]]:
-    return sorted(enumerate(texts), key=lambda row: derive_seed(seed, "pool", *key, row[0]))
+def _shuffled(
+    key: Key, texts: Sequence[str], attributes: Sequence[str | None], seed: int
+) -> list[tuple[int, str, str | None]]:
+    rows = zip(range(len(texts)), texts, attributes, strict=True)
+    return sorted(rows, key=lambda row: derive_seed(seed, "pool", *key, row[0]))

@@ -96,6 +96,16 @@ class Prompt(str):
         gaps = [(position + more, name) for position, name in self.gaps]
         return Prompt(opening + self, spans, self.parent, self.tokens, gaps, self.given)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Prompt"]) -> "Prompt":
+        """Return prompts one behind the other, with all their gaps and what was given for any of them."""
+        whole = cls("")
+        for part in parts:
+            behind = part.after(whole)
+            spans, gaps = (*whole.spans, *behind.spans), (*whole.gaps, *behind.gaps)
+            whole = cls(behind, spans, gaps=gaps, given={**whole.given, **behind.given})
+        return whole
+
     def varying(self, parent: str, tokens: int | None = None) -> "Prompt":
         """Return the same text as a prompt for variations of the sample ``parent``, all of whose text must stay."""
         return Prompt(self, (), parent, tokens, self.gaps, self.given)

@@ -199,7 +199,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     recipe, kept = make_recipe(read_settings(path)), path.with_name("task.yaml")
     if recipe.task.endswith((".yaml", ".yml")) and not Path(recipe.task).is_file() and kept.is_file():
-        return recipe.model_copy(update={"task": str(kept)})
+        return recipe.model_copy(update={"task": str(kept.resolve())})
     return recipe
 
 

@@ -25,7 +25,7 @@ class Shelf:
 
     def gold(self, recipe: Recipe, task: Task) -> Gold | None:
         """Return the recipe's gold data. Raises ``UserError`` as ``load_gold``."""
-        key = task.name, task.labels, recipe.gold, recipe.profile
+        key = task.name, task.labels, str(task.gold), recipe.gold, recipe.profile
         if key not in self._gold:
             self._gold[key] = load_gold(task, recipe.gold, pocket=recipe.profile == "pocket")
         return self._gold[key]

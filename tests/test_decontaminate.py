@@ -78,7 +78,8 @@ def private(tmp_path: Path) -> str:
 
 
 def test_samples_that_hold_private_texts_are_left_out_and_nothing_says_which(tmp_path: Path, private: str) -> None:
-    run = a_run(tmp_path, method="rf", private=[private], privacy={"enabled": False, "epsilon": float("inf")})
+    more = {"method": "wasp", "private": [private], "plms": ["gpt2"], "engine": "scripted", "rounds": 1, "samples": 92}
+    run = a_run(tmp_path, **more, privacy={"enabled": False, "epsilon": float("inf")})
     assert not [text for text in texts_of(run) if "projector" in text]
     assert run.metrics["decontamination"] == {"gold": None, "private": {"removed": 6}}, "nothing was promised"
     files = [path for path in run.path.rglob("*") if path.is_file()]
@@ -100,3 +101,29 @@ def test_where_something_is_promised_the_filter_is_off_and_the_promise_whole(tmp
     assert [text for text in texts_of(run) if "projector" in text]
     assert "outside" not in run.manifest["privacy"]
     assert run.metrics["decontamination"]["private"] is None
+
+
+@pytest.mark.parametrize("method", ["augpe", "pcevolve", "fusegen"])
+def test_what_is_left_of_a_dataset_is_weighed_and_learned_anew(method: str, tmp_path: Path, private: str) -> None:
+    more: dict[str, Any] = {"method": method, "plms": ["gpt2", "opt"], "engine": "scripted", "rounds": 1, "pool": []}
+    more |= {"private": [private]} if method != "fusegen" else {}
+    first = a_run(tmp_path, **more, samples=48, privacy={"noise": "insecure-test"})
+    rows = [row for row in first.samples() if row["weight"] > 0]
+    some = [{"text": row["text"], "label": row["label"]} for row in rows][::3]
+    path = put(tmp_path / "found.jsonl", some)
+    (tmp_path / "again").mkdir()
+    again = a_run(tmp_path / "again", **more, samples=48, gold=path, privacy={"noise": "insecure-test"})
+    table = pq.read_table(again.path / "dataset" / "train.parquet")
+    assert set(table["text"].to_pylist()) == {row["text"] for row in rows} - {row["text"] for row in some}
+    assert abs(sum(table["weight"].to_pylist()) / len(table) - 1) < 1e-4
+    assert again.metrics["decontamination"]["gold"]["removed"] == len(some)
+
+
+def test_where_a_whole_population_is_gold_the_run_says_so(tmp_path: Path, private: str) -> None:
+    more: dict[str, Any] = {"method": "augpe", "plms": ["gpt2"], "engine": "scripted", "rounds": 1, "pool": []}
+    more |= {"private": [private], "samples": 24, "privacy": {"noise": "insecure-test"}}
+    rows = [row for row in a_run(tmp_path, **more).samples() if row["weight"] > 0]
+    path = put(tmp_path / "found.jsonl", [{"text": row["text"], "label": row["label"]} for row in rows])
+    (tmp_path / "again").mkdir()
+    with pytest.raises(SynthgenError, match=r"^All samples of negative, positive overlap gold"):
+        a_run(tmp_path / "again", **more, gold=path)

@@ -175,3 +175,72 @@ def test_a_task_file_that_changed_is_not_resumed_with(tmp_path: Path) -> None:
     run_of("fusegen", tmp_path, PAIRS)
     with pytest.raises(UserError, match=r"^Task answers is not as it was when the run in .* began;"):
         run_of("fusegen", tmp_path, PAIRS | {"describe": {"open": "left open"}}, resume="always")
+
+
+def test_a_run_does_not_go_on_with_other_first_sentences(tmp_path: Path) -> None:
+    firsts = sentences(tmp_path / "firsts.txt")
+    run_of("fusegen", tmp_path, PAIRS, first_sentences=firsts)
+    sentences(tmp_path / "firsts.txt", 39)
+    with pytest.raises(UserError, match=r"^The first sentences are not those that the run in"):
+        run_of("fusegen", tmp_path, PAIRS, first_sentences=firsts, resume="always")
+
+
+def test_given_sentences_stand_on_one_line_and_end_no_quote(tmp_path: Path) -> None:
+    (tmp_path / "odd.jsonl").write_text(json.dumps({"text": 'He said "hi"\n and went away.'}), encoding="utf-8")
+    run = run_of("zerogen", tmp_path, PAIRS, rounds=0, first_sentences=str(tmp_path / "odd.jsonl"))
+    assert {row["text_pair"] for row in run.samples()} == {"He said 'hi' and went away."}
+
+
+@pytest.mark.parametrize("vary", ["imitate", "rephrase", "blanks"])
+def test_a_variation_keeps_what_was_drawn_for_its_parent(vary: str, tmp_path: Path) -> None:
+    for task, name in ((PAIRS, "text_pair"), (REVIEWS, "attribute")):
+        folder = tmp_path / name
+        folder.mkdir()
+        run = run_of("augpe", folder, task, options={"vary": vary}, samples=36)
+        rows = {row["id"]: row for row in run.samples()}
+        children = [row for row in rows.values() if "parent" in row]
+        assert children
+        assert all(row[name] == rows[row["parent"]][name] for row in children)
+        if name == "text_pair":
+            later = list((folder / "run").glob("rounds/0[12]/first_sentences.json"))
+            assert not any(json.loads(path.read_text(encoding="utf-8")) for path in later), "none was asked for"
+
+
+def test_attributes_of_a_pool_are_kept_and_missing_ones_drawn_later(tmp_path: Path) -> None:
+    rows = [
+        {"text": f"A place by the river, number {n} {WORDS[n % 9]} of many.", "label": REVIEWS["labels"][n % 2],
+         "plm": "gpt2", **({"attribute": "2 stars"} if n < 24 else {})}
+        for n in range(48)
+    ]  # fmt: skip
+    (tmp_path / "pool.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    more = {"pool": [str(tmp_path / "pool.jsonl")], "plms": ["gpt2"], "options": {"vary": "rephrase"}, "samples": 70}
+    run = run_of("augpe", tmp_path, REVIEWS, **more)
+    held = {row["id"]: row for row in run.samples()}
+    assert {row.get("attribute") for row in held.values() if row["round"] == 0} == {"2 stars", None}
+    values = set(REVIEWS["attributes"]["values"])
+    assert all(row["attribute"] in values for row in held.values() if row["round"]), "no prompt is sent with a hole"
+
+
+def test_a_pool_with_a_foreign_attribute_or_needless_pair_is_refused(tmp_path: Path) -> None:
+    row = {"text": "A place by the river, one of many.", "label": "Bars", "plm": "gpt2"}
+    for more, said in (({"attribute": "9 stars"}, "its rating is 1 star"), ({"text_pair": "b"}, "has single texts")):
+        (tmp_path / "pool.jsonl").write_text(json.dumps(row | more), encoding="utf-8")
+        with pytest.raises(UserError, match=said):
+            run_of("zerogen", tmp_path, REVIEWS, pool=[str(tmp_path / "pool.jsonl")])
+
+
+def test_an_attribute_stays_with_its_place_until_there_is_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from synthgen.plms.engines import scripted
+
+    def unwilling(request: Any) -> str:
+        # Three stars come hard: the first two answers are of no use.
+        late = int(request.id.rsplit("-", 1)[1]) < 16
+        return "No." if "3 stars" in request.prompt.rsplit("\n", 1)[-1] and late else scripted.default_script(request)
+
+    monkeypatch.setattr(scripted, "open_scripted", lambda plm, note: scripted.ScriptedEngine(unwilling))
+    run = run_of("zerogen", tmp_path, REVIEWS, rounds=0, samples=24)
+    counts = Counter((row["label"], row["attribute"]) for row in run.samples())
+    assert len(counts) == 6
+    assert max(counts.values()) - min(counts.values()) <= 1

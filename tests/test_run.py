@@ -163,3 +163,12 @@ def test_a_shortfall_is_told_and_never_filled_with_copies(tmp_path: Path, monkey
     assert len(texts) == len(set(texts)) < 150
     assert any(isinstance(event, Note) and "short after 3 attempts" in event.message for event in heard)
     assert short.metrics["rejected_by_reason"]["duplicate"] > 0
+
+
+def test_a_complete_run_that_is_resumed_says_what_it_took_the_first_time(tmp_path: Path) -> None:
+    recipe = make_recipe({"task": "imdb", "plms": ["gpt2", "opt"], "engine": "scripted", "samples": 20, "rounds": 1,
+                          "demos": 2, "candidates": 4, "gold": "none"})  # fmt: skip
+    execute(recipe, out=tmp_path / "run")
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in ("manifest.json", "metrics.json")}
+    execute(recipe, out=tmp_path / "run", resume="always")
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in before} == before

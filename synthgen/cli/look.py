@@ -79,7 +79,9 @@ def compare(
         str | None,
         typer.Option(help="Setting or method that the others are compared with; default: the study's, or the first."),
     ] = None,
-    json_: o.Json = False,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print runs and settings as one JSON object on stdout.")
+    ] = False,
 ) -> None:
     """Compare runs: a table, a picture; runs that differ only in their seed are averaged, and paired by it.
 

@@ -20,8 +20,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from synthgen.cli import options as o
-
 if TYPE_CHECKING:
     from synthgen.hub.push import Pushed
 
@@ -34,7 +32,7 @@ def push(
         str | None, typer.Option(metavar="BRANCH", help="Branch to push to; made where it is missing. Default: main.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and write nothing.")] = False,
-    json_: o.Json = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print what went where as one JSON object on stdout.")] = False,
 ) -> None:
     """Publish a run's dataset on the Hugging Face Hub; a second push of the same content changes nothing.
 

@@ -101,13 +101,17 @@ def _echoes(task: Task) -> tuple[re.Pattern[str] | None, set[tuple[str, ...]]]:
     )
     # What is put in breaks the words of a prompt: no run goes over it.
     filled_in = r"\{(?:text|text_pair|demonstrations|first|attribute|tone|zero_shot)\}"
+    # A label's own words belong to its texts.
+    fixed = re.compile(filled_in[:-3] + r"|label)\}")
     tails: set[str] = set()
     found: set[tuple[str, ...]] = set()
     for template, label in product(templates, task.labels):
         for part in re.split(filled_in, template.replace("{label}", task.wording(label))):
             spoken = words(part)
-            found |= runs(spoken, _RUN)
             if part.rstrip(' "').endswith(":") and len(spoken) >= 3:
                 tails.add(r"\W+".join(map(re.escape, spoken[-3:])))
+    for template in templates:
+        for part in fixed.split(template):
+            found |= runs(words(part), _RUN)
     pattern = re.compile(rf"\b(?:{'|'.join(sorted(tails))})\s?:", re.IGNORECASE) if tails else None
     return pattern, found

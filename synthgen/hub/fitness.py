@@ -43,6 +43,7 @@ def check_fitness(run: Path) -> Fit:
     counted = documents.get("metrics.json", {}).get("samples", rows)
     if counted != rows:
         raise UserError(f"{run} is damaged: its dataset has {rows} rows and its metrics.json counts {counted} samples.")
+    _check_counts(run / "dataset" / "train.parquet", documents.get("metrics.json", {}))
     return Fit(documents, rows, _protected(run, documents["recipe.yaml"], manifest))
 
 
@@ -61,6 +62,27 @@ def _rows(path: Path) -> int:
     return int(table.num_rows)
 
 
+def _check_counts(path: Path, metrics: Mapping[str, Any]) -> None:
+    """Raise ``UserError`` where a dataset has not the labels and PLMs that the run counted: it is another one's."""
+    from collections import Counter
+
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    for column, counted in (("label", metrics.get("samples_by_label")), ("plm", metrics.get("samples_by_plm"))):
+        if not isinstance(counted, dict) or column not in schema.names:
+            continue
+        values = pq.read_table(path, columns=[column])[column].to_pylist()
+        if values and isinstance(values[0], int):
+            info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+            names = info.get("info", {}).get("features", {}).get("label", {}).get("names") or list(counted)
+            values = [names[value] if value < len(names) else value for value in values]
+        if Counter(values) != Counter({name: number for name, number in counted.items() if number}):
+            raise UserError(
+                f"{path} is not the dataset of this run: its {column}s are others than metrics.json counts."
+            )
+
+
 def _protected(run: Path, recipe: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool | None:
     privacy = manifest.get("privacy")
     if not privacy:
@@ -69,6 +91,8 @@ def _protected(run: Path, recipe: Mapping[str, Any], manifest: Mapping[str, Any]
                 f"{run / 'manifest.json'} does not say what was promised to the private samples of the run."
             )
         return None
+    if not isinstance(privacy, dict):
+        raise UserError(f"{run / 'manifest.json'} is damaged, so the run is not published.")
     path = run / "ledger.json"
     if not path.is_file():
         raise UserError(f"{path} is missing: what was spent is not known, so the run is not published.")

@@ -45,6 +45,12 @@ def train_on(rows: IntArray, samples: Sequence[Sample], *, stm: STM, task: Task)
     return Weighed(weights, stm.fit(features, labels, n_labels=len(task.labels)))
 
 
+def train_weighted(samples: Sequence[Sample], *, stm: STM, task: Task) -> Fit:
+    """Train an STM on samples as they are weighed."""
+    features, labels = started(stm, samples, task)
+    return stm.fit(features, labels, np.array([sample.weight for sample in samples]), n_labels=len(task.labels))
+
+
 def dynamics_of(alone: Mapping[str, Fit], rows_of: Mapping[str, IntArray], labels: IntArray) -> dict[str, FloatArray]:
     """Put the training dynamics of each PLM's own STM side by side, a row a sample."""
     n_epochs = next(iter(alone.values())).epoch_probabilities.shape[0]

@@ -56,7 +56,8 @@ class Variations:
         """Return a prompt marked with the parent's id; tone, gaps and length are drawn by ``seed``."""
         if self.kind == "imitate":
             # Without spans: a parent that was left out for want of room would be no parent.
-            return self.task.few_shot(parent.label, [parent.whole]).varying(parent.id)
+            shown = self.task.few_shot(parent.label, [parent.whole])
+            return shown.filled(self.task.drawn_for(parent)).varying(parent.id)
         draw = random.Random(seed)
         if self.kind == "rephrase":
             return self.task.paraphrase(_quotable(parent), draw.choice(TONES)).varying(parent.id)
@@ -67,7 +68,10 @@ class Variations:
 
     def example(self, label: str) -> str:
         """Return such a prompt with a placeholder for the parent."""
-        return self.prompt(Sample("", "<a text that was chosen>", label, "", 0, ""), 0)
+        task, chosen = self.task, "<a text that was chosen>"
+        text, pair = task.paired("<its first sentence>", chosen)
+        attribute = task.attributes.values[0] if task.attributes else None
+        return self.prompt(Sample("", text, label, "", 0, "", text_pair=pair, attribute=attribute), 0)
 
     def _blanks(self, parent: Sample, text: str, words: int, draw: random.Random) -> Prompt:
         gaps = " ".join("_" if draw.random() < self.mask else word for word in text.split())

@@ -99,7 +99,7 @@ def dataset_card(
         "## How to load it",
         loading(counts),
         "## How to repeat it",
-        repeating(facts, recipe, private=bool(privacy)),
+        repeating(facts, recipe, private=bool(privacy), protected=protects(privacy)),
         "## Intended use and limitations",
         limitations(facts, recipe.get("license")),
         "## Citation",

@@ -27,7 +27,7 @@ _COLUMNS = {
         "where the method learns no weights, and samples that a method gave no weight are not in the dataset"
     ),
     "plm": "who wrote it, by the names in the table above",
-    "round": "when: 0 is without demonstrations, later ones followed the feedback",
+    "round": "when it was written: round 0 first; where the method feeds back, later ones after that",
     "id": "the sample's name in the run",
 }
 
@@ -38,7 +38,7 @@ def made(facts: RunFacts, metrics: Mapping[str, Any], manifest: Mapping[str, Any
     papers = "; ".join(paper.reference() for paper in papers_of(facts.method))
     pool = manifest.get("pool") or {}
     known = [
-        ("rounds of feedback", facts.rounds),
+        ("rounds of feedback" if facts.feedback else "further rounds", facts.rounds),
         ("small task model (STM) that judged samples", facts.stm),
         ("seed", facts.seed),
         ("profile", facts.profile),
@@ -124,7 +124,8 @@ def accuracy(facts: RunFacts, metrics: Mapping[str, Any]) -> list[str]:
         f"{f' (macro-F1 {percent(macro)} %)' if macro is not None else ''} on {count(facts.gold_size)} real texts "
         f"({gold}). Gold data were read after the last choice: they measure, and chose no demonstration, weight or "
         "setting.",
-        markdown_table(("after round", "accuracy %"), rounds),
+        "By round all samples so far count alike; this dataset has the method's last weights and choice.",
+        markdown_table(("after round", "accuracy %"), [*rounds, ("this dataset", percent(metrics["accuracy"]))]),
         markdown_table(("samples of one PLM", "accuracy %"), alone),
     ]
 
@@ -159,7 +160,7 @@ def loading(counts: Counts) -> str:
     )
 
 
-def repeating(facts: RunFacts, recipe: Mapping[str, Any], *, private: bool) -> str:
+def repeating(facts: RunFacts, recipe: Mapping[str, Any], *, private: bool, protected: bool) -> str:
     """Return the recipe and what it takes besides."""
     shown = yaml.safe_dump(settings_of(recipe), sort_keys=False, allow_unicode=True, width=1_000)
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", shown)), default=0))
@@ -168,10 +169,12 @@ def repeating(facts: RunFacts, recipe: Mapping[str, Any], *, private: bool) -> s
         "named again. The same recipe, versions and machine give the same texts."
     )
     if private:
-        said = (
-            "The private files have to be named with `private:`. A repetition asks them again: it spends the same "
-            "budget once more, and its noise makes another dataset."
-        )
+        said = "The private files have to be named with `private:`."
+        if protected:
+            said += (
+                " A repetition asks them again: it spends the same budget once more, and its noise makes another "
+                "dataset."
+            )
     return f"{fence}yaml\n{shown}{fence}\n\nSaved as `recipe.yaml`: `synthgen run recipe.yaml`. {said}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from synthgen.methods import METHODS
 from synthgen.plms.catalog import POOL, terms_of
 from synthgen.recipe import without_addresses
 from synthgen.report.cleaned import publishable as without_places
@@ -23,11 +24,11 @@ _METHODS = {
         "FuseGen: small models trained on each PLM's samples choose, by cross-model variability and influence, what "
         "all PLMs are shown in the next round"
     ),
-    "augpe": "Aug-PE: private samples vote, under differential privacy, for the synthetic ones nearest to them",
-    "pe": "PE: private samples vote, under differential privacy, for the synthetic ones that are varied next",
+    "augpe": "Aug-PE: private samples vote for the synthetic ones nearest to them",
+    "pe": "PE: private samples vote for the synthetic ones that are varied next",
     "rf": "RF: synthetic samples that are too near to private ones of another label are left out",
-    "pcevolve": "PCEvolve: few private samples choose contrastive prototypes under differential privacy",
-    "wasp": "WASP: private samples vote, under differential privacy, for good and bad examples and for the PLMs",
+    "pcevolve": "PCEvolve: few private samples choose contrastive prototypes",
+    "wasp": "WASP: private samples vote for good and bad examples and for the PLMs",
 }
 
 
@@ -65,6 +66,11 @@ class RunFacts:
     gold: str | None
     gold_size: int | None
     plms: tuple[PlmFacts, ...]
+
+    @property
+    def feedback(self) -> bool:
+        """Tell whether later rounds show something of the earlier ones."""
+        return self.method not in METHODS or METHODS[self.method].feedback
 
     @property
     def scripted(self) -> bool:

@@ -15,7 +15,8 @@ _INFERENCE = ({"entailment", "neutral", "contradiction"}, {"entailment", "not_en
 _BY_TASK = {
     "agnews": "topic-classification",
     "banking77": "intent-classification",
-    "banking10": "intent-classification",
+    "banking77-10": "intent-classification",
+    "markednews": "topic-classification",
     "openreview-area": "topic-classification",
     "yelp-category": "topic-classification",
 }

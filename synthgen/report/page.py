@@ -1,5 +1,6 @@
 """The page of a run: one HTML file that needs nothing else. Its templates, style and scripts are in ``pages/``."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from synthgen.report.evidence import Evidence
 from synthgen.report.facts import RunFacts, read_facts
 from synthgen.report.feedback import rounds_of_feedback
 from synthgen.report.points import chosen_by_sample, packed_points, packed_texts
+from synthgen.report.promise import protects
 from synthgen.report.ranking import best_and_worst
 from synthgen.report.spending import budget, plm_weights, votes_by_plm
 from synthgen.report.wording import ABSENT, clean, count, duration, percent
 
 _SCRIPTS = ("data.js", "charts.js", "samples.js", "pointing.js", "map.js", "list.js", "run.js")
 _MANY_GROUPS = 40
+_WIDE = 12
 
 
 def report_html(
@@ -41,7 +44,7 @@ def report_html(
     evidence = evidence or Evidence()
     groups = [] if dynamics is None else best_and_worst(samples, dynamics, 3)
     if len(groups) > _MANY_GROUPS:
-        groups = best_and_worst(samples, dynamics, 1)
+        groups = sorted(best_and_worst(samples, dynamics, 1), key=lambda group: group["plm"])
     facts = read_facts(recipe, manifest, metrics)
     inline = scripts(*_SCRIPTS)
     by_round = list(enumerate(metrics.get("accuracy_by_round") or ()))
@@ -53,7 +56,7 @@ def report_html(
         title=f"{facts.task} · {facts.method}",
         status=_status(facts, manifest),
         accuracy=metrics.get("accuracy"),
-        headline=_headline(metrics, facts.rounds),
+        headline=_headline(metrics, facts),
         pictures={caption: picture(path) for caption, path in pictures.items()},
         by_round=by_round,
         by_plm=_descending(metrics.get("accuracy_by_plm")),
@@ -64,7 +67,10 @@ def report_html(
         weights=_by_name(weights),
         votes=_by_name(votes_by_plm(evidence.votes, _plms(manifest, samples), samples)),
         budget=budget(evidence.ledger),
-        unprotected=evidence.votes and not evidence.ledger,
+        promise=_promise(manifest),
+        decontamination=(metrics.get("decontamination") or {}).get("gold"),
+        final=metrics.get("accuracy"),
+        many=len(groups) > _MANY_GROUPS,
         groups=groups,
         recipe=yaml.safe_dump(cleaned_recipe(recipe), sort_keys=False, allow_unicode=True),
         charts=json_block(_charts(by_round, weights)),
@@ -77,8 +83,7 @@ def report_html(
 def _status(facts: RunFacts, manifest: Mapping[str, Any]) -> str:
     known = [
         ("", manifest.get("status")),
-        ("started ", manifest.get("started")),
-        ("finished ", manifest.get("finished")),
+        ("started ", _time(manifest.get("started"))),
         ("profile ", facts.profile),
         ("", manifest.get("device")),
         ("seed ", facts.seed),
@@ -87,7 +92,18 @@ def _status(facts: RunFacts, manifest: Mapping[str, Any]) -> str:
     return " · ".join(f"{name}{clean(value)}" for name, value in known if value not in (None, ""))
 
 
-def _headline(metrics: Mapping[str, Any], rounds: int | None) -> list[tuple[str, str]]:
+def _time(stamp: object) -> str:
+    """Return a time stamp as one reads it."""
+    return re.sub(r"^(\S+)T(\d\d:\d\d)(?::\d\d)?\+00:00$", r"\1 \2 UTC", str(stamp or ""))
+
+
+def _promise(manifest: Mapping[str, Any]) -> str | None:
+    """Return whether private samples were protected (``kept``) or not (``none``), None where there were none."""
+    privacy = manifest.get("privacy")
+    return None if not privacy else "kept" if protects(privacy) else "none"
+
+
+def _headline(metrics: Mapping[str, Any], facts: RunFacts) -> list[tuple[str, str]]:
     tokens, by_plm = metrics.get("tokens") or {}, metrics.get("accuracy_by_plm") or {}
     known = [value for value in by_plm.values() if value is not None]
     accuracy = metrics.get("accuracy")
@@ -96,7 +112,7 @@ def _headline(metrics: Mapping[str, Any], rounds: int | None) -> list[tuple[str,
         ("best PLM alone", f"{percent(max(known))} %" if known else ABSENT),
         ("samples", count(metrics.get("samples"))),
         ("PLMs", count(len(metrics.get("samples_by_plm") or ()))),
-        ("rounds of feedback", count(rounds)),
+        ("rounds of feedback" if facts.feedback else "further rounds", count(facts.rounds)),
         ("tokens written", count(tokens.get("completion"))),
         ("time", duration((metrics.get("seconds") or {}).get("total"))),
     ]
@@ -108,7 +124,7 @@ def _descending(values: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
 
 
 def _counts(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return one table for labels and one for rounds: its heads, and a line for each PLM."""
+    """Return one table for labels and one for rounds: a line a PLM, or turned where it would be too wide."""
     plms = list(dict.fromkeys(sample["plm"] for sample in samples))
     tables = []
     for key, heads in (
@@ -117,7 +133,11 @@ def _counts(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ):
         tally = Counter((sample["plm"], sample[key]) for sample in samples)
         lines = [(plm, [tally[plm, head] for head in heads]) for plm in plms]
-        tables.append({"by": key, "heads": heads, "lines": lines})
+        first = "PLM"
+        if len(heads) > max(_WIDE, len(plms)):
+            lines = [(head, [tally[plm, head] for plm in plms]) for head in heads]
+            heads, first = plms, key
+        tables.append({"by": key, "first": first, "heads": heads, "lines": lines})
     return tables
 
 
@@ -145,7 +165,7 @@ def _charts(
         values = [[number, 100 * value] for number, value in by_round if value is not None]
         series = [{"name": "accuracy", "values": values}]
         charts["accuracy"] = {"x": "after round", "y": "accuracy on gold (%)", "digits": 2, "series": series}
-    if weights:
+    if len(weights) > 1:
         names = dict.fromkeys(name for held in weights.values() for name in held)
         shares = {name: [[number, 100 * held.get(name, 0.0)] for number, held in weights.items()] for name in names}
         series = [{"name": clean(name), "values": values} for name, values in shares.items()]

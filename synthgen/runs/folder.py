@@ -31,6 +31,7 @@ class RunFolder:
         self.recipe = recipe
         self.manifest = manifest
         self._lock = FileLock(path / ".lock")
+        self._closed = manifest.get("finished")
 
     def __enter__(self) -> "RunFolder":
         self.path.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,11 @@ class RunFolder:
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
-        write_json(self.path / "metrics.json", metrics)
+        before = self.path / "metrics.json"
+        if self._closed and before.is_file():
+            # Complete before: what it took then is the truth, not how long it took to read it again.
+            metrics["seconds"] = json.loads(before.read_text(encoding="utf-8")).get("seconds", metrics["seconds"])
+        write_json(before, metrics)
 
     def log(self, message: str) -> None:
         """Append a line with the time (UTC) to ``log.txt``."""
@@ -95,7 +100,7 @@ class RunFolder:
 
     def _stamp(self, status: Status) -> None:
         self.manifest["status"] = status
-        self.manifest["finished"] = None if status == "running" else _now()
+        self.manifest["finished"] = None if status == "running" else self._closed or _now()
         write_json(self.path / "manifest.json", self.manifest)
 
 
@@ -135,6 +140,8 @@ def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
     held = read_manifest(out)
     if (held.get("pool") or {}).get("sha256") != (manifest.get("pool") or {}).get("sha256") and held.get("plms"):
         raise UserError(f"The pool is not the one that the run in {out} began with; choose another --out.")
+    if held.get("first_sentences") != manifest.get("first_sentences") and held.get("plms"):
+        raise UserError(f"The first sentences are not those that the run in {out} began with; choose another --out.")
     if held.get("task_digest") not in (None, manifest.get("task_digest")):
         raise UserError(
             f"Task {manifest.get('task')} is not as it was when the run in {out} began; choose another --out."
@@ -150,9 +157,10 @@ def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
 
 
 def _begun(path: Path | None, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Keep the first start of a resumed run."""
-    started = (read_manifest(path) if path else {}).get("started") or _now()
-    return {"status": "running", "started": started, "finished": None, **manifest}
+    """Keep the first start of a resumed run, and the end of one that was complete."""
+    held = read_manifest(path) if path else {}
+    finished = held.get("finished") if held.get("status") == "complete" else None
+    return {"status": "running", "started": held.get("started") or _now(), "finished": finished, **manifest}
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

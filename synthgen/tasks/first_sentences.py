@@ -13,19 +13,25 @@ from synthgen.tasks.task import Task
 def read_first_sentences(source: str, task: Task) -> tuple[str, ...]:
     """Return different sentences, in their order: ``gold``, or a file of lines (``.txt``) or of rows (``open_rows``).
 
+    Each is on one line and without the double quotes that it will stand between in a prompt.
     Of a row the task's field is taken (``text`` or ``text_pair``), or ``text`` where it has not that. Raises
     ``UserError`` where the file is empty or damaged, and where gold's train split cannot be had.
     """
     if task.first is None:
         raise ValueError(f"task {task.name} has no pairs")
     if source == "gold":
-        return tuple(dict.fromkeys(train_texts(task)))
+        return tuple(dict.fromkeys(map(quotable, train_texts(task))))
     path = Path(source)
     lines = path.name.removesuffix(".gz").endswith(".txt")
-    found = tuple(dict.fromkeys(_lines(path) if lines else _of_rows(path, task.first.field)))
+    found = tuple(dict.fromkeys(map(quotable, _lines(path) if lines else _of_rows(path, task.first.field))))
     if not found:
         raise UserError(f"First-sentence file {path.name} is empty; it needs one sentence a line.")
     return found
+
+
+def quotable(sentence: str) -> str:
+    """Return a sentence as it can stand in a prompt: on one line, its double quotes single ones."""
+    return " ".join(sentence.replace('"', "'").split())
 
 
 def _of_rows(path: Path, field: str) -> Iterator[str]:

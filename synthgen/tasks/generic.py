@@ -26,6 +26,8 @@ def generic_task(labels: Sequence[str], about: str | None) -> Task:
     """
     if any(not label.strip() for label in labels):
         raise UserError("A label name is blank; name every label.")
+    if any('"' in label or len(label.splitlines()) > 1 for label in labels):
+        raise UserError("A label name has a double quote or several lines, which would end the prompt's quote.")
     if repeated := next((label for place, label in enumerate(labels) if label in labels[:place]), None):
         raise UserError(f"The label {repeated!r} stands twice; name every label once.")
     if len(labels) < 2:

@@ -30,9 +30,9 @@ class Columns:
         missing = [name for name in wanted if name not in have]
         if missing:
             shown = "" if secret else f" it has {', '.join(_short(name) for name in [*have][:20])};"
+            other = "" if secret else ", or say under gold in the task's file what they are called"
             raise UserError(
-                f"The {place} has no column {' and '.join(missing)};{shown} "
-                "call its columns text and label, or say under gold in the task's file what they are called."
+                f"The {place} has no column {' and '.join(missing)};{shown} call its columns text and label{other}."
             )
 
 

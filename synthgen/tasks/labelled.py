@@ -52,7 +52,7 @@ def file_lines(path: Path, what: str) -> Iterator[bytes]:
 
 
 def _object(line: bytes, where: str) -> dict[str, Any]:
-    wanted = "each line is one object with text and label"
+    wanted = "each line is one object with text" + ("" if "first-sentence" in where else " and label")
     try:
         row: dict[str, Any] = jsonlines.Reader([line]).read(type=dict)
     except RecursionError:
@@ -88,7 +88,10 @@ def _encodes(text: str) -> bool:
 
 
 def label_names(labels: Sequence[str] | None) -> Callable[[object], str | None]:
-    """Return what turns a label as it stands in a file or dataset into its name, None where it names no label."""
+    """Return what turns a label as it stands in a file or dataset into its name, None where it names no label.
+
+    A name comes before an id: where labels are called 1 and 0, a number is one of them, in whatever kind of file.
+    """
     known = {} if labels is None else {**{str(i): name for i, name in enumerate(labels)}, **{n: n for n in labels}}
 
     def name_of(value: object) -> str | None:
@@ -96,9 +99,9 @@ def label_names(labels: Sequence[str] | None) -> Callable[[object], str | None]:
             return None
         if labels is None:
             return str(value) if str(value).strip() and _encodes(str(value)) else None
-        if isinstance(value, int):
+        if isinstance(value, int) and str(value) not in labels:
             return labels[value] if 0 <= value < len(labels) else None
-        return known.get(value)
+        return known.get(str(value))
 
     return name_of
 

@@ -11,6 +11,9 @@ PARAPHRASE = (
 )
 
 
+Worded = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
 class Part(BaseModel):
     """A group of settings of a task file."""
 
@@ -110,9 +113,9 @@ class CurateRules(Part):
     """
 
     min_words: Annotated[int, Field(ge=1)] = 10
-    language: str | None = "en"
-    ends: str | None = None
-    has: dict[str, str] = Field(default_factory=dict)
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] | None = "en"
+    ends: Annotated[str, Field(min_length=1)] | None = None
+    has: dict[str, Worded] = Field(default_factory=dict)
 
 
 class Relabel(Part):

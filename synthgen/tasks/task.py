@@ -17,6 +17,7 @@ from synthgen.tasks.schema import (
     Part,
     Prompts,
     TaskSampling,
+    Worded,
     check_slots,
 )
 from synthgen.text import Pair
@@ -32,10 +33,10 @@ class Task(Part):
     has ``first``: one sentence is given, and a PLM writes the other.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^\s/\\.][^/\\\n]*$")]
     about: str
     labels: Annotated[tuple[str, ...], Field(min_length=2)]
-    describe: dict[str, str] = Field(default_factory=dict)
+    describe: dict[str, Worded] = Field(default_factory=dict)
     prompts: Prompts
     first: FirstSentences | None = None
     attributes: Attributes | None = None
@@ -48,6 +49,8 @@ class Task(Part):
     def _labels(self) -> "Task":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
+        if broken := [label for label in self.labels if not label.strip() or len(label.splitlines()) > 1]:
+            raise ValueError(f"the label {broken[0]!r} is blank or has several lines")
         for name, group in (("describe", self.describe), ("curate.has", self.curate.has)):
             if unknown := set(group) - set(self.labels):
                 raise ValueError(f"{name} names labels the task does not have: {', '.join(sorted(unknown))}")
@@ -86,12 +89,13 @@ class Task(Part):
 
     def paraphrase(self, parent: Sample, tone: str) -> Prompt:
         """Return the prompt that asks for ``parent`` in other words; what was drawn for it is drawn again."""
-        lead, slot, tail = self.prompts.paraphrase.partition("{zero_shot}")
-        asked = self.zero_shot(parent.label).filled(self.drawn_for(parent)) if slot else Prompt("")
         values = {**_parts(parent.whole), "tone": tone, "label": self.wording(parent.label)}
-        opening, ending = (Prompt.composed(part, values, (FIRST, ATTRIBUTE)) for part in (lead, tail))
-        opening, ending = (part.filled(self.drawn_for(parent)) for part in (opening, ending))
-        return Prompt(opening + asked + ending, given=self.drawn_for(parent))
+        parts = [
+            Prompt.composed(part, values, (FIRST, ATTRIBUTE)) for part in self.prompts.paraphrase.split("{zero_shot}")
+        ]
+        asked = self.zero_shot(parent.label)
+        woven = [parts[0], *(piece for part in parts[1:] for piece in (asked, part))]
+        return Prompt.joined(woven).filled(self.drawn_for(parent))
 
     def drawn_for(self, sample: Sample) -> dict[str, str]:
         """Return what was drawn for the request of a sample: the sentence that was given, and the attribute."""

@@ -145,3 +145,15 @@ def test_a_run_without_protection_goes_to_private_repositories_alone(
     hub.store.repos["jane/imdb"].private = False
     with pytest.raises(UserError, match="is there and public"):
         push(run, "jane/imdb", private_repo=True)
+
+
+def test_the_dataset_of_another_run_is_refused_though_its_rows_are_as_many(run: Path, hub: Hub) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = run / "dataset" / "train.parquet"
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("plm")
+    pq.write_table(table.set_column(place, "plm", pa.array(["other"] * len(table))), path)
+    with pytest.raises(UserError, match=r"is not the dataset of this run: its plms are others than metrics\.json"):
+        push(run, "jane/reviews")

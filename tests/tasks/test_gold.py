@@ -32,9 +32,11 @@ def test_reads_names_ids_and_digits_in_the_order_of_the_labels(tmp_path: Path) -
     assert len(gold) == 5
 
 
-def test_a_label_named_like_a_digit_wins_over_the_id(tmp_path: Path) -> None:
-    path = write(tmp_path / "stars.jsonl", [{"text": "a", "label": "1"}, {"text": "b", "label": 1}])
-    assert read_labelled(path, ("1", "2", "3")).labels == ("1", "2")
+def test_a_label_named_like_a_digit_wins_over_the_id_in_every_kind_of_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "stars.jsonl", [{"text": "a", "label": "1"}, {"text": "b", "label": 1}, {"text": "c", "label": 2}]
+    )
+    assert read_labelled(path, ("1", "2", "3")).labels == ("1", "1", "2")
 
 
 def test_without_labels_the_names_are_those_of_the_file(tmp_path: Path) -> None:

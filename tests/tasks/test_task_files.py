@@ -118,7 +118,7 @@ def test_every_attribute_is_used_and_all_alike(name: str, seed: int, rounds: lis
             order = Order(plm, number, quota, {}, Sampling(), {ATTRIBUTE: values}, dict(before))
             before.update(quota)
             for label in task.labels:
-                own = Counter(order.draw(label, serial, seed)[ATTRIBUTE] for serial in range(count))
+                own = Counter(order.draw(label, 0, place, seed)[ATTRIBUTE] for place in range(count))
                 assert set(own) == set(values) or count < len(values)
                 drawn[label] += own
     for counts in drawn.values():
@@ -130,7 +130,7 @@ def test_labels_begin_with_different_attributes() -> None:
     task = TASKS["yelp-category"]
     assert task.attributes is not None
     order = Order("opt", 0, {}, {}, Sampling(), {ATTRIBUTE: task.attributes.values})
-    assert len({order.draw(label, 0, 0)[ATTRIBUTE] for label in task.labels}) > 1
+    assert len({order.draw(label, 0, 0, 0)[ATTRIBUTE] for label in task.labels}) > 1
 
 
 def test_tasks_that_belong_together_agree() -> None:
