@@ -77,6 +77,8 @@ def warm_machine() -> Iterator[dict[str, str]]:
         environment |= {"PATH": f"{folder}:{environment['PATH']}", "COLUMNS": "80", "PYTHONSAFEPATH": "1"}
         # Several threads wait for each other on a machine that is busy with other tests.
         environment |= {"OMP_NUM_THREADS": "1"}
+        # Else Typer looks for the shell that all this was started from, such as make's.
+        environment |= {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
         address = folder / "socket"
         for command in ("synthgen", "python"):
             write_command(folder / command, address, command)
