@@ -1,25 +1,30 @@
-"""Private votes at scale, beside a bare matrix product, scikit-learn's neighbours and a loop over private samples.
+"""Private votes at scale, beside a bare matrix product, FAISS, scikit-learn and a loop over private samples.
 
     python benchmarks/voting.py            # 10,000 private x 1,000,000 synthetic x 384 dimensions: some minutes
     python benchmarks/voting.py --quick
 
 Synthetic samples are made and fed in chunks; each chunk is counted by `Voting` and then multiplied bare, in turns, so
-that the machine's other load meets both. scikit-learn (which finds the nearest alone) and the loop are compared at a
-smaller size, in turns, medians of three. Memory is what the process holds beyond the chunk and the private rows, read
-every 5 ms while votes are counted.
+that the machine's other load meets both. FAISS's exact index and scikit-learn (both find the nearest alone; votes want
+the furthest, too) and the loop are compared at a smaller size, in turns, medians of three. Memory is what the process
+holds beyond the chunk and the private rows, read every 5 ms while votes are counted.
 """
 
 import argparse
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import psutil
+from rows import row, write_rows
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -116,8 +121,8 @@ def loop(private: Embeddings, samples: Embeddings, votes: int) -> None:
     """Vote the published way: one private sample after the other, all distances, sorted."""
     near, far = np.zeros(len(samples)), np.zeros(len(samples))
     weights = 0.5 ** np.arange(votes)
-    for row in private:
-        order = np.argsort(np.linalg.norm(samples - row, axis=1))
+    for one in private:
+        order = np.argsort(np.linalg.norm(samples - one, axis=1))
         near[order[:votes]] += weights
         far[order[::-1][:votes]] += weights
 
@@ -126,12 +131,20 @@ def neighbours(private: Embeddings, samples: Embeddings, votes: int) -> None:
     NearestNeighbors(n_neighbors=votes, algorithm="brute", n_jobs=THREADS).fit(samples).kneighbors(private)
 
 
-def line(what: str, m: int, n: int, seconds: float, ratio: str, extra: int | None = None) -> str:
-    memory = "" if extra is None else f"{extra / 1e6:,.0f}"
-    return f"| {what} | {m:,} | {n:,} | {seconds:.2f} | {ratio} | {memory} |"
+def faiss_search(private: Embeddings, samples: Embeddings, votes: int) -> None:
+    import faiss
+
+    faiss.omp_set_num_threads(THREADS)
+    index = faiss.IndexFlatL2(samples.shape[1])
+    index.add(samples)
+    index.search(private, votes)
 
 
-def report(given: argparse.Namespace) -> Iterator[str]:
+def line(what: str, m: int, n: int, seconds: float, beside: str = "", ratio: float | None = None) -> dict[str, Any]:
+    return row("voting", f"{what}, {m:,} × {n:,}", seconds=round(seconds, 3), beside=beside, ratio=ratio)
+
+
+def report(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table as they are measured."""
     private = embeddings(given.private, given.dim, seed=0)
     m, n, votes = given.private, given.synthetic, given.votes
@@ -139,30 +152,32 @@ def report(given: argparse.Namespace) -> Iterator[str]:
     chunk = max(1, min(given.chunk, n // 10))
     whole = measure(private, n, votes, chunk)
     total, bare = sum(whole.voting), sum(whole.bare)
-    yield line("`Voting`, nearest and furthest", m, n, total, "1", whole.extra)
-    yield line("bare product in the same blocks", m, n, bare, f"`Voting` takes {total / bare:.2f} times as long")
+    both = line("`Voting`, nearest and furthest", m, n, total, f"bare product, same blocks: {bare:.2f} s", bare / total)
+    speed = round(2 * m * n * given.dim / total / 1e9)
+    yield {**both, "gflops": speed, "peak_megabytes": round(whole.extra / 1e6)}
     last = max(1, round(len(whole.voting) / 10))
     seconds = sum(whole.voting[-last:])
-    yield line("`Voting`, the last tenth added", m, n // 10, seconds, f"{seconds / total:.1%} of the whole")
+    yield line("`Voting`, the last tenth added", m, n // 10, seconds, "a tenth of the whole", total / 10 / seconds)
 
     small_m, small_n = max(1, m // 4), max(10, n // 4)
     for some_m, some_n in ((m, small_n), (small_m, n)):
         part = measure(private[:some_m], some_n, votes, max(1, min(given.chunk, some_n // 10)))
-        share, expected = sum(part.voting) / total, some_m * some_n / (m * n)
-        yield line("`Voting`, a quarter", some_m, some_n, sum(part.voting), f"{share:.1%} for {expected:.1%}")
+        seconds, expected = sum(part.voting), total * some_m * some_n / (m * n)
+        yield line("`Voting`, a quarter", some_m, some_n, seconds, "a quarter of the whole", expected / seconds)
 
     some = embeddings(min(n, given.beside), given.dim, seed=1)
     few = private[: min(m, 100)]
     for name, rows, work in (
+        (f"FAISS, flat index, {THREADS} threads", private, faiss_search),
         (f"scikit-learn, brute, n_jobs={THREADS}", private, neighbours),
-        ("loop over private", few, loop),
+        ("a loop over private samples", few, loop),
     ):
         ours, other = [], []
         for _ in range(3):
             ours.append(sum(measure(rows, len(some), votes, len(some)).voting))
             other.append(timed(lambda rows=rows, work=work: work(rows, some, votes)))  # type: ignore[misc]
-        ratio = f"{median(other) / median(ours):.1f} times `Voting`"
-        yield line(f"{name} (`Voting` {median(ours):.2f} s)", len(rows), len(some), median(other), ratio)
+        beside = f"{name}: {median(other):.2f} s"
+        yield line("`Voting`", len(rows), len(some), median(ours), beside, median(other) / median(ours))
 
 
 def main() -> None:
@@ -174,14 +189,15 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=50_000, help="samples fed at once")
     parser.add_argument("--beside", type=int, default=50_000, help="samples for scikit-learn and the loop")
     parser.add_argument("--quick", action="store_true", help="1,000 private x 50,000 synthetic")
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if find_spec("faiss") is None:
+        sys.exit("FAISS is missing; install synthgen[bench].")
     if given.quick:
         given.private, given.synthetic, given.chunk, given.beside = 1_000, 50_000, 5_000, 20_000
     load = ", ".join(f"{part:.1f}" for part in psutil.getloadavg())
-    print(f"{THREADS} cores, load {load}; {given.dim} dimensions, {given.votes} votes\n")
-    print("| what | private | synthetic | seconds | ratio | peak extra memory, MB |\n|---|---|---|---|---|---|")
-    for row in report(given):
-        print(row, flush=True)
+    print(f"{THREADS} cores, load {load}; {given.dim} dimensions, {given.votes} votes", flush=True)
+    write_rows(given.json, report(given))
 
 
 if __name__ == "__main__":

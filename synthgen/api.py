@@ -96,13 +96,18 @@ def execute(
     run = prepare_run(recipe, describe(recipe, parts), out=Path(out) if out else None, resume=resume)
     if parts.gold:
         observe(Note(f"Accuracy is measured on {parts.gold.source} ({len(parts.gold)} texts), after the last choice."))
-    for note in (*parts.arrangement.notes, *parts.notes):
+    for note in (*parts.arrangement.notes, *parts.notes, *([run.note] if run.note else ())):
         observe(Note(note))
     with run:
         run.write_task(parts.task)
         observe(RunOpened(run.path))
-        evolve(recipe, parts, run, _logged(run, observe))
-        write_report(load_run(run.path))
+        if finished := run.finished():
+            observe(Note("The run was complete; there is nothing left to do."))
+        else:
+            evolve(recipe, parts, run, _logged(run, observe))
+            run.seal()
+        if not (finished and (run.path / "report.html").is_file()):
+            write_report(load_run(run.path))
     return load_run(run.path)
 
 

@@ -19,6 +19,7 @@ from synthgen.plms.pocket import SERVED
 from synthgen.plms.resolve import resolve_plms
 from synthgen.pool import Pool, read_pool
 from synthgen.recipe import Recipe
+from synthgen.runs.folder import FORMAT
 from synthgen.seeds import short_id
 from synthgen.shelf import Shelf
 from synthgen.tasks.first_sentences import read_first_sentences
@@ -87,7 +88,8 @@ def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
     if not recipe.debias:
         return []
     able = {"transformers", "scripted", POOL}
-    names = [plm.name for plm in arrangement.plms if arrangement.chosen[plm.name].engine not in able]
+    engines = {plm.name: arrangement.chosen[plm.name].engine.removeprefix("ray:") for plm in arrangement.plms}
+    names = [name for name, engine in engines.items() if engine not in able]
     said = (
         f"{', '.join(names)} cannot be debiased: of the engines only transformers shows the next token's probabilities."
     )
@@ -97,7 +99,7 @@ def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
 def _unfit(task: Task, arrangement: Arrangement) -> list[str]:
     """Say that the pocket PLMs know a few tasks only."""
     chosen = [arrangement.chosen[plm.name].engine for plm in arrangement.plms if plm.size == "pocket"]
-    if task.name in SERVED or not set(chosen) - {"scripted"}:
+    if task.name in SERVED or all(engine.endswith("scripted") for engine in chosen):
         return []
     return [
         f"The pocket PLMs learnt to write for {', '.join(SERVED)} only: their texts for task {task.name} will hardly "
@@ -156,12 +158,15 @@ def describe(recipe: Recipe, parts: Parts) -> dict[str, Any]:
         "task_digest": _digest(parts.task),
         "profile": recipe.profile,
         "seed": recipe.seed,
+        "format": FORMAT,
         "fingerprint": recipe.fingerprint,
+        "settings_digest": recipe.settings_digest,
         "plms": _described(parts.arrangement),
         "device": _device(recipe.engine),
         "versions": _versions(),
         **({"privacy": _promised(parts.vault)} if parts.vault else {}),
         **({"first_sentences": short_id(*parts.first_sentences)} if parts.first_sentences else {}),
+        **({"gold": {"source": parts.gold.source, "digest": parts.gold.digest}} if parts.gold else {}),
         **({"pool": {"files": parts.pool.source, "sha256": parts.pool.digest}} if parts.pool else {}),
     }
 
@@ -187,7 +192,7 @@ def _described(arrangement: Arrangement) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": plm.name,
-                "model": "scripted" if engine == "scripted" else plm.model,
+                "model": "scripted" if engine.endswith("scripted") else plm.model,
                 "revision": plm.revision,
                 "license": plm.license,
                 "size": plm.size,
@@ -198,7 +203,7 @@ def _described(arrangement: Arrangement) -> list[dict[str, Any]]:
 
 
 def _device(engine: str) -> str:
-    found = gpus() if engine != "scripted" else ()
+    found = () if engine.endswith("scripted") else gpus()
     return ", ".join(gpu.name for gpu in found) or f"cpu ({platform.machine()})"
 
 

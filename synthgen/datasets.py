@@ -1,6 +1,8 @@
 """Any labelled dataset, not only a run's: read it, train an STM on it, score it, map it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +55,7 @@ def evaluate_dataset(
     labels = np.array([task.label_id(label) for label in rows["label"]])
     fit = model.fit(features, labels, np.array(rows["weight"]), n_labels=len(task.labels))
     (scored,) = scores([fit], stm=model, task=task, gold=held)
+    del features, fit
     quality = measure(
         texts, rows["label"], label_names=task.labels, plms=rows["plm"], stm=model, embedder=nearness,
         reference=other, seed=seed,
@@ -136,6 +139,7 @@ def _reference(path: Path, task: Task) -> "Reference":
 
 
 _MORE = ("text_pair", "weight", "plm", "id")
+_BATCH = 10_000
 
 
 def _from_jsonl(file: Path, task: Task | None) -> dict[str, list[Any]]:
@@ -161,12 +165,14 @@ def _checked(rows: Iterable[tuple[str, dict[str, Any]]], labels: Sequence[str] |
             if (name in row) != (name in columns):
                 raise UserError(f"{where} and the first differ in having a {name}; give one on every line or on none.")
         columns["text"].append(text_of(row, "text", where))
-        columns["label"].append(label_of(row.get("label"), name_of, labels, where))
+        columns["label"].append(sys.intern(label_of(row.get("label"), name_of, labels, where)))
         if "weight" in row:
             columns["weight"].append(_weight(row["weight"], where))
-        for name in ("text_pair", "plm"):
-            if name in row:
-                columns[name].append(text_of(row, name, where))
+        if "text_pair" in row:
+            columns["text_pair"].append(text_of(row, "text_pair", where))
+        if "plm" in row:
+            # One string for each name, not one a row.
+            columns["plm"].append(sys.intern(text_of(row, "plm", where)))
         if "id" in row:
             columns["id"].append(str(row["id"]))
     return columns
@@ -190,24 +196,43 @@ def _file(path: Path) -> Path:
 
 
 def _from_parquet(file: Path, task: Task | None) -> dict[str, list[Any]]:
-    import json
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file} is not readable Parquet: {' '.join(str(error).split())[:150]}.") from None
-    if missing := {"text", "label"} - set(table.column_names):
+    from synthgen.tasks.gold_files import class_names_of
+
+    with _readable(file), pq.ParquetFile(file) as parquet:
+        schema = parquet.schema_arrow
+    if missing := {"text", "label"} - set(schema.names):
         raise UserError(f"{file} has no column {' and '.join(sorted(missing))}.")
-    columns = {name: table[name].to_pylist() for name in ("text", "label", *_MORE) if name in table.column_names}
-    if columns["label"] and isinstance(columns["label"][0], int):
-        info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = info.get("info", {}).get("features", {}).get("label", {}).get("names") or (task and list(task.labels))
+    if pa.types.is_integer(schema.field("label").type):
+        try:
+            noted = class_names_of(schema).get("label")
+        except ValueError:
+            raise UserError(f"{file} is not readable Parquet: what it notes of its columns is no JSON.") from None
+        names = noted or (task and list(task.labels))
         if not names:
             raise UserError(f"{file} has label ids without names; say --task.")
     else:
         names = list(task.labels) if task else None
-    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-    return _checked(((f"Row {number} of {file.name}", row) for number, row in enumerate(rows, start=1)), names)
+    rows = enumerate(_rows(file, [name for name in ("text", "label", *_MORE) if name in schema.names]), start=1)
+    return _checked(((f"Row {number} of {file.name}", row) for number, row in rows), names)
+
+
+def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, of which some thousand are in memory."""
+    import pyarrow.parquet as pq
+
+    with _readable(file), pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(_BATCH, columns=columns):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not readable Parquet: {' '.join(str(error).split())[:150]}.") from None

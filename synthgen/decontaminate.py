@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from synthgen.curate.overlap import overlaps
 from synthgen.errors import SynthgenError
 from synthgen.parts import Parts
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
+from synthgen.samples import Picked, Rows, Texts
 
 
-def decontaminated(recipe: Recipe, parts: Parts, samples: Sequence[Sample]) -> tuple[list[Sample], dict[str, Any]]:
-    """Return those ``samples`` of a dataset that may stay, and what the metrics say of the others.
+def decontaminated(recipe: Recipe, parts: Parts, samples: Sequence[Sample]) -> tuple[Rows, dict[str, Any]]:
+    """Return the rows, ascending, of those ``samples`` of a dataset that may stay, and what the metrics say of others.
 
     Of gold only the texts are looked at, after the last choice and the last weight. Where private samples were promised
     something, what overlaps one goes uncounted: the number would tell of them, and is not noised. Raises
     ``SynthgenError`` where nothing of a label is left.
     """
-    texts = [sample.whole for sample in samples]
+    texts = Texts(samples)
     kept = set(range(len(samples)))
     said: dict[str, Any] = {"gold": None, "private": None}
     if parts.gold and recipe.decontaminate.gold:
@@ -32,8 +35,9 @@ def decontaminated(recipe: Recipe, parts: Parts, samples: Sequence[Sample]) -> t
         private = parts.vault.overlapping(texts)
         kept -= private
         said["private"] = "removed, not counted" if recipe.privacy.enabled else {"removed": len(private)}
-    left = [samples[row] for row in sorted(kept)]
-    if lost := [label for label in parts.task.labels if label not in {sample.label for sample in left}]:
+    left = np.array(sorted(kept), dtype=np.int64)
+    labels = {sample.label for sample in Picked(samples, left)}
+    if lost := [label for label in parts.task.labels if label not in labels]:
         raise SynthgenError(
             f"All samples of {', '.join(lost)} overlap gold or private texts; the PLMs, or the pool, have read them."
         )

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 from synthgen.errors import UserError
-from synthgen.runs.read import Run
+from synthgen.runs.files import check
+from synthgen.runs.read import DATASET, Run
 
 Format = Literal["jsonl", "csv", "alpaca", "sharegpt"]
 Rows = Iterator[list[dict[str, Any]]]
@@ -87,9 +88,10 @@ def _dataset_of(run: Run) -> Path:
     status = run.manifest.get("status", "unknown")
     if status != "complete":
         raise UserError(f"{run.path} is not finished (its status: {status}); go on with --resume, then export it.")
-    parquet = run.path / "dataset" / "train.parquet"
+    parquet = run.path / DATASET
     if not parquet.is_file():
-        raise UserError(f"{run.path} has no dataset/train.parquet; resume the run to write it anew.")
+        raise UserError(f"{run.path} has no {DATASET}; resume the run to write it anew.")
+    check(run.path, [DATASET])
     return parquet
 
 

@@ -20,6 +20,7 @@ from synthgen.prompt import Prompt
 from synthgen.recipe import Recipe
 from synthgen.round import write_round
 from synthgen.runs.folder import RunFolder
+from synthgen.runs.rounds import RoundWriter
 from synthgen.seeds import derive_seed
 from synthgen.tasks.task import ATTRIBUTE, FIRST
 
@@ -33,19 +34,18 @@ def gather(
     plan: Plan,
     curator: Curator,
     reserve: Reserve | None,
+    writer: RoundWriter,
     so_far: Progress,
     observe: Observer,
 ) -> None:
-    """Fill the plan's quotas, write the round's samples, and add them to ``so_far``.
-
-    Raises ``SynthgenError`` where after it there is not a single sample of some label.
-    """
+    """Fill the plan's quotas; what is judged goes to the ``writer``, what it took to ``so_far``."""
     curator.show(plan.shown)
-    orders = _orders(recipe, parts, plan, number, Counter(sample.label for sample in so_far.samples))
-    taken: dict[str, Harvest] = {}
+    orders = _orders(recipe, parts, plan, number, Counter(so_far.labels))
+    taken = []
     if reserve and plan.zero_shot:
         for plm, order in orders.items():
-            taken[plm], orders[plm] = reserve.fill(order, curator)
+            result, orders[plm] = reserve.fill(order, curator, writer.keep)
+            taken.append(result)
     open_orders = _able(parts, orders, observe)
     plms = [plm for plm in parts.arrangement.plms if plm.name in open_orders]
     ask = partial(write_prelude, recipe, parts.task, plms=plms, run=run, room=room, number=number, observe=observe)
@@ -64,13 +64,17 @@ def gather(
         seed=recipe.seed,
         attempts=recipe.attempts,
         curator=curator,
+        keep=writer.keep,
         room=room,
         observe=observe,
     )
     for plm, result in harvests.items():
         for note in _shortfalls(plm, result, recipe.attempts):
             observe(Note(note))
-    _keep(parts, run, number, [*taken.values(), *harvests.values()], so_far)
+    for result in (*taken, *harvests.values()):
+        so_far.tokens.update(result.tokens)
+        so_far.seconds["curate"] += result.curate_seconds
+        so_far.seconds["generate"] -= result.curate_seconds
 
 
 def _orders(recipe: Recipe, parts: Parts, plan: Plan, number: int, before: Counter[str]) -> dict[str, Order]:
@@ -115,21 +119,6 @@ def _able(parts: Parts, orders: Mapping[str, Order], observe: Observer) -> dict[
             said = ", ".join(f"{count} {label}" for label, count in list(lacking.items())[:5])
             observe(Note(f"The pool has not enough texts of {plm}: {said} samples short."))
     return able
-
-
-def _keep(parts: Parts, run: RunFolder, number: int, harvests: list[Harvest], so_far: Progress) -> None:
-    for result in harvests:
-        so_far.tokens.update(result.tokens)
-        so_far.seconds["curate"] += result.curate_seconds
-    accepted = [sample for result in harvests for sample in result.samples]
-    rejected = [text for result in harvests for text in result.rejected]
-    so_far.samples += accepted
-    so_far.rejected.update(text.reason for text in rejected)
-    run.write_samples(number, accepted, rejected)
-    found = {sample.label for sample in so_far.samples}
-    if lost := [label for label in parts.task.labels if label not in found]:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in so_far.rejected.most_common(3)) or "none asked for"
-        raise SynthgenError(f"No text was accepted for {', '.join(lost)} (rejected: {reasons}); try another PLM.")
 
 
 def _shortfalls(plm: str, result: Harvest, attempts: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Ask one PLM for its samples of a round: exact quotas, every completion judged, rejected ones asked for again."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 
@@ -13,6 +13,9 @@ from synthgen.records import Completion, Rejected, Request, Sample, Sampling
 from synthgen.runs.journal import Answered, Journal
 from synthgen.seeds import derive_seed
 from synthgen.tasks.task import ATTRIBUTE
+
+Keep = Callable[[Sample | Rejected], None]
+"""Takes what was judged, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +47,24 @@ class Order:
 
 @dataclass(slots=True)
 class Harvest:
-    """What came of an order. ``missing`` counts samples a label that no attempt brought; ``shortened`` holds, for each
-    prompt that was longer than the PLM's context, how many demonstrations it lost.
+    """What came of an order, in numbers. ``missing`` counts samples a label that no attempt brought; ``shortened``
+    holds, for each prompt that was longer than the PLM's context, how many demonstrations it lost.
     """
 
-    samples: list[Sample] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    accepted: int = 0
+    rejected: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     shortened: list[int] = field(default_factory=list)
     curate_seconds: float = 0.0
+
+    def take(self, verdict: Sample | Rejected, keep: Keep) -> bool:
+        """Count a verdict and have it kept; return whether it is a sample."""
+        keep(verdict)
+        accepted = isinstance(verdict, Sample)
+        self.accepted += accepted
+        self.rejected += not accepted
+        return accepted
 
 
 def harvest(
@@ -62,13 +73,15 @@ def harvest(
     seed: int,
     attempts: int,
     curator: Curator,
+    keep: Keep,
     journal: Journal,
     open_engine: Callable[[], Engine],
     observe: Observer,
 ) -> Harvest:
     """Fill the order's quotas, asking for exactly what is missing, at most ``attempts`` times.
 
-    Completions are judged in the order of their requests, whatever the order in which they came back.
+    Completions are judged in the order of their requests, whatever the order in which they came back, and as soon as
+    all before them are there.
     """
     result = Harvest()
     wanted = _wanted(order)
@@ -77,18 +90,16 @@ def harvest(
         if not wanted:
             break
         requests = _requests(order, wanted, asked, seed)
-        places = dict(zip([request.id for request in requests], _places(wanted), strict=True))
+        places = _places(wanted)
         wanted = {}
         answers = _answers(requests, journal, open_engine, result, order, observe)
-        began = perf_counter()
-        for request, completion in answers:
-            verdict = curator.judge(request, completion)
-            if isinstance(verdict, Sample):
-                result.samples.append(verdict)
-            else:
-                result.rejected.append(verdict)
-                wanted.setdefault(request.label, []).append(places[request.id])
-        result.curate_seconds += perf_counter() - began
+        waiting = iter(places)
+        for ready in answers:
+            began = perf_counter()
+            for verdict, place in zip(curator.judge_all(ready), waiting, strict=False):
+                if not result.take(verdict, keep):
+                    wanted.setdefault(verdict.label, []).append(place)
+            result.curate_seconds += perf_counter() - began
     result.missing = Counter({label: len(open_) for label, open_ in wanted.items()})
     return result
 
@@ -161,9 +172,10 @@ def _answers(
     result: Harvest,
     order: Order,
     observe: Observer,
-) -> list[tuple[Request, Completion]]:
+) -> Iterator[list[tuple[Request, Completion]]]:
+    """Yield requests with their completions, in order, each as soon as it and all before it are answered."""
     answered: dict[str, Completion] = {}
-    asked = sum(order.quota.values())
+    asked, judged = sum(order.quota.values()), 0
     for batch in journal.replay(requests, engine):
         for request, completion in batch.pairs:
             answered[request.id] = completion
@@ -172,6 +184,9 @@ def _answers(
             result.tokens["cached"] += completion.cached_tokens
             if completion.dropped:
                 result.shortened.append(completion.dropped)
-        accepted, rejected = len(result.samples), len(result.rejected)
-        observe(Generated(order.plm, asked, accepted, rejected, len(answered), written(batch)))
-    return [(request, answered[request.id]) for request in requests]
+        ready = []
+        while judged < len(requests) and requests[judged].id in answered:
+            ready.append((requests[judged], answered.pop(requests[judged].id)))
+            judged += 1
+        yield ready
+        observe(Generated(order.plm, asked, result.accepted, result.rejected, len(answered), written(batch)))

@@ -9,6 +9,7 @@ from synthgen.evaluate import scores
 from synthgen.parts import Parts, Progress
 from synthgen.quality.measure import measure
 from synthgen.records import Sample
+from synthgen.samples import Texts
 
 
 def scored(parts: Parts, so_far: Progress, final: Fit) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def scored(parts: Parts, so_far: Progress, final: Fit) -> dict[str, Any]:
     by_round: list[float] = []
     by_plm: dict[str, float] = {}
     for count, fit in so_far.fits:
-        parts.stm.start([sample.whole for sample in so_far.samples[:count]])
+        parts.stm.start(Texts(so_far.samples[:count]))
         alone = so_far.by_plm if len(by_round) + 1 == len(so_far.fits) else {}
         first, *others = [found["accuracy"] for found in judged([fit, *alone.values()])]
         by_round.append(first)
@@ -50,7 +51,7 @@ def counted(parts: Parts, so_far: Progress, samples: Sequence[Sample]) -> dict[s
             for stage in ("generate", "curate", "learn", "select", "evaluate", "total")
         },
         "quality": measure(
-            [sample.whole for sample in samples],
+            Texts(samples),
             [sample.label for sample in samples],
             label_names=parts.task.labels,
             plms=[sample.plm for sample in samples],

@@ -8,7 +8,8 @@ from synthgen.methods.base import Method
 from synthgen.plms.arrange import Arrangement
 from synthgen.pool import Pool
 from synthgen.privacy.vault import Vault
-from synthgen.records import Sample
+from synthgen.runs.rounds import RoundWriter
+from synthgen.samples import Samples
 from synthgen.tasks.gold import Sealed
 from synthgen.tasks.task import Task
 
@@ -37,14 +38,23 @@ class Parts:
 class Progress:
     """What a run has gathered so far.
 
-    ``fits`` are the STMs on all samples of each round, with the number of those samples, ``by_plm`` those on each PLM's
-    samples after the last: they are kept to be scored at the end.
+    ``labels`` counts the samples, ``said`` are the notes of the rounds. ``fits`` are the STMs on all samples of each
+    round, with the number of those samples, ``by_plm`` those on each PLM's samples after the last: they are kept to be
+    scored at the end.
     """
 
-    samples: list[Sample] = field(default_factory=list)
+    samples: Samples = field(default_factory=Samples)
+    labels: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     fits: list[tuple[int, Fit]] = field(default_factory=list)
     by_plm: dict[str, Fit] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
+    said: list[str] = field(default_factory=list)
+
+    def add(self, written: RoundWriter) -> None:
+        """Take in a round's texts, which are on disk by now."""
+        self.samples.add(written.samples)
+        self.labels += written.labels
+        self.rejected += written.reasons

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from synthgen.curate.curator import Curator
 from synthgen.errors import UserError
-from synthgen.generate import Harvest, Order
+from synthgen.generate import Harvest, Keep, Order
 from synthgen.plms.catalog import catalog
 from synthgen.plms.resolve import can_name
 from synthgen.prompt import Prompt
-from synthgen.records import Completion, Request, Sample
+from synthgen.records import Completion, Request
 from synthgen.seeds import derive_seed
 from synthgen.tasks.labelled import check_labels, label_names, label_of, rows_of, text_of
 from synthgen.tasks.task import ATTRIBUTE, Task
@@ -111,7 +111,17 @@ class Reserve:
             for key, texts in pool.texts.items()
         }
 
-    def fill(self, order: Order, curator: Curator) -> tuple[Harvest, Order]:
+    @property
+    def left(self) -> dict[str, int]:
+        """How many texts are left, by PLM and label, ``plm/label``."""
+        return {"/".join(key): len(waiting) for key, waiting in self._left.items()}
+
+    def skip_to(self, left: Mapping[str, int]) -> None:
+        """Leave out what was taken when so many texts were ``left``."""
+        for key, waiting in self._left.items():
+            del waiting[left["/".join(key)] :]
+
+    def fill(self, order: Order, curator: Curator, keep: Keep) -> tuple[Harvest, Order]:
         """Take texts for ``order`` as long as there are some; return what came of it, and the order that is left.
 
         Every text is judged as a completion would be, but for the closing quote: it ends where it ends.
@@ -121,20 +131,20 @@ class Reserve:
         for label in sorted(order.quota):
             waiting = self._left.get((order.plm, label), [])
             while left[label] and waiting:
-                number, text, attribute = waiting.pop()
-                name = f"pool-{order.plm}-{label}-{number:05d}"
-                sampling = replace(order.sampling, stop="")
-                given = self._task.given_of(text) | ({ATTRIBUTE: attribute} if attribute else {})
-                prompt = Prompt("", given=given)
-                request = Request(name, order.plm, order.round, label, prompt, 0, sampling)
-                verdict = curator.judge(request, Completion(name, self._task.written(text), "stop", 0, 0))
-                if isinstance(verdict, Sample):
-                    result.samples.append(verdict)
-                    left[label] -= 1
-                else:
-                    result.rejected.append(verdict)
+                some = [waiting.pop() for _ in range(min(left[label], len(waiting)))]
+                for verdict in curator.judge_all(self._as_answer(order, label, *row) for row in some):
+                    left[label] -= result.take(verdict, keep)
         result.curate_seconds = perf_counter() - began
         return result, replace(order, quota=left)
+
+    def _as_answer(
+        self, order: Order, label: str, number: int, text: str, attribute: str | None
+    ) -> tuple[Request, Completion]:
+        name = f"pool-{order.plm}-{label}-{number:05d}"
+        given = self._task.given_of(text) | ({ATTRIBUTE: attribute} if attribute else {})
+        sampling = replace(order.sampling, stop="")
+        request = Request(name, order.plm, order.round, label, Prompt("", given=given), 0, sampling)
+        return request, Completion(name, self._task.written(text), "stop", 0, 0)
 
 
 def _shuffled(

@@ -1,7 +1,7 @@
 """A recipe: everything a run depends on, checked before anything heavy loads."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from synthgen.errors import UserError
 from synthgen.licences import check_license
 from synthgen.seeds import short_id
+from synthgen.tasks.bounded import parse
+from synthgen.tasks.names import encodes
 from synthgen.text import nearest
 
 Profile = Literal["pocket", "paper"]
@@ -164,10 +166,17 @@ class Recipe(BaseModel):
         return short_id(*(f"{name}={value!r}" for name, value in self.work.items()))
 
     @property
+    def settings_digest(self) -> str:
+        """Return a hash of ``work`` without the task, whose file may lie elsewhere and has a digest of its own."""
+        return short_id(*(f"{name}={value!r}" for name, value in self.work.items() if name != "task"))
+
+    @property
     def work(self) -> dict[str, Any]:
-        """Return the settings without what a resume may change: engine (not scripted), addresses, serving, licence."""
+        """Return the settings without what a resume may change: the engine (but not a scripted one for a real one),
+        addresses, serving, licence.
+        """
         settings = self.model_dump(exclude={"endpoint", "serving", "license"})
-        settings["engine"] = "scripted" if self.engine == "scripted" else "any"
+        settings["engine"] = "scripted" if self.engine.endswith("scripted") else "any"
         settings["plms"] = without_addresses(self.plms)
         return settings
 
@@ -184,12 +193,24 @@ def without_addresses(specs: Sequence[str]) -> tuple[str, ...]:
 def make_recipe(settings: dict[str, Any]) -> Recipe:
     """Fill in the profile's defaults and check. Raises ``UserError`` naming the setting and the nearest right one."""
     profile = settings.get("profile", "pocket")
-    if profile not in PROFILES:
+    if not isinstance(profile, str) or profile not in PROFILES:
         raise UserError(f"There is no profile {profile!r}; choose pocket or paper.")
+    if not encodes("".join(_texts(settings))):
+        raise UserError("A setting holds a character that no file can hold (half a surrogate pair); write it anew.")
     try:
         return Recipe.model_validate({**PROFILES[profile], **settings})
     except ValidationError as error:
         raise UserError(_explain(error)) from None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value.keys(), *value.values()])
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -197,7 +218,11 @@ def read_recipe(path: Path) -> Recipe:
 
     Where its task file is gone, the one that a run keeps beside its recipe stands in for it.
     """
-    recipe, kept = make_recipe(read_settings(path)), path.with_name("task.yaml")
+    settings, kept = read_settings(path), path.with_name("task.yaml")
+    try:
+        recipe = make_recipe(settings)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     if recipe.task.endswith((".yaml", ".yml")) and not Path(recipe.task).is_file() and kept.is_file():
         return recipe.model_copy(update={"task": str(kept.resolve())})
     return recipe
@@ -206,7 +231,7 @@ def read_recipe(path: Path) -> Recipe:
 def read_settings(path: Path) -> dict[str, Any]:
     """Read a file of settings. Raises ``UserError`` where it is missing or is not YAML of that kind."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded, _ = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no recipe {path}.") from None
     except IsADirectoryError:

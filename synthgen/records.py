@@ -1,6 +1,6 @@
 """The four things that pass between the rooms: sampling settings, requests, completions, samples."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from synthgen.text import whole
@@ -84,7 +84,7 @@ class Sample:
 
     def to_row(self) -> dict[str, Any]:
         """Return the sample as a JSON object, without ``text_pair``, ``parent``, ``attribute`` where there is none."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +97,7 @@ class Rejected:
     plm: str
     round: int
     reason: str
+
+    def to_row(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {name: getattr(self, name) for name in self.__slots__}

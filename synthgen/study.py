@@ -20,9 +20,10 @@ from synthgen.runs.files import write_bytes
 from synthgen.runs.folder import read_manifest
 from synthgen.runs.read import Run, load_run
 from synthgen.shelf import Shelf
+from synthgen.tasks.bounded import parse
 from synthgen.text import nearest
 
-_NAME = re.compile(r"[\w+.=-][\w+.= -]*")
+_NAME = re.compile(r"[\w+=-][\w+.= -]*")
 
 
 FILE = "study.yaml"
@@ -75,7 +76,7 @@ class Entry:
 def is_study(path: Path) -> bool:
     """Tell whether a file compares several settings; False for anything that cannot be read."""
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded = parse(path.read_text(encoding="utf-8"))[0]
     except (OSError, ValueError, yaml.YAMLError):
         return False
     return isinstance(loaded, dict) and not {"arms", "seeds", "compare"}.isdisjoint(loaded)

@@ -1,5 +1,6 @@
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,26 @@ def make_vault(tmp_path: Path, tiny_embedder: TinyEmbedder) -> Callable[..., Vau
         return vault
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Any]:
+    """Start a cluster of one node with two CPUs, join it at its address, and yield it: tests may add nodes to it."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+    from ray.data import DataContext
+
+    from synthgen.plms.engines.ray.cluster import VARIABLE, member
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`use_", DeprecationWarning)  # Ray's defaults warn of Ray's settings
+        DataContext.get_current()
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 2, "object_store_memory": 150 * 2**20, "include_dashboard": False},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, cluster.address)
+        with member():
+            yield cluster
+    cluster.shutdown()

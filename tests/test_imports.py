@@ -10,16 +10,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "synthgen"
 # Lowest first; a room imports from its own row and from rows before it.
 ROWS = [
-    {"errors", "records", "prompt", "seeds", "text", "events", "licences"},
+    {"errors", "records", "prompt", "seeds", "text", "events", "licences", "samples"},
     {"recipe", "tasks"},
-    {"plms", "downstream", "curate", "embedders", "privacy"},
+    {"plms", "spread", "downstream", "curate", "embedders", "privacy"},
     {"quality"},
     {"methods", "evaluate", "testing", "estimate"},
     {"runs", "datasets"},
     {"report", "generate", "hub", "export"},
     {"round", "pool", "contexts"},
     {"parts"},
-    {"gather", "outcome", "shelf", "decontaminate"},
+    {"gather", "outcome", "shelf", "decontaminate", "checkpoint"},
     {"evolve"},
     {"assemble"},
     {"plan", "api"},

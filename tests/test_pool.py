@@ -83,13 +83,14 @@ def test_a_text_is_taken_once_and_as_long_as_there_are_some(have: int, wanted: l
         )
     )[:have]
     reserve = Reserve(Pool({("gpt2", "positive"): texts}, "a", ""), TASK, seed)
-    curator, taken, left = Curator(TASK), [], 0
+    curator, kept, left = Curator(TASK), [], 0
     for number, count in enumerate(wanted):
         order = Order("gpt2", number, {"positive": count, "negative": 0}, {}, Sampling())
-        result, open_order = reserve.fill(order, curator)
-        assert not result.rejected
-        taken += [sample.text for sample in result.samples]
+        before = len(kept)
+        result, open_order = reserve.fill(order, curator, kept.append)
+        assert (result.accepted, result.rejected) == (len(kept) - before, 0)
         left += open_order.quota["positive"]
+    taken = [sample.text for sample in kept]
     assert len(set(taken)) == len(taken) == min(have, sum(wanted))
     assert set(taken) <= set(texts)
     assert left == sum(wanted) - len(taken)
@@ -102,7 +103,9 @@ def test_the_seed_draws_the_order(tmp_path: Path) -> None:
 
     def first(seed: int) -> list[str]:
         order = Order("gpt2", 0, {"positive": 4}, {}, Sampling())
-        return [sample.text for sample in Reserve(pool, TASK, seed).fill(order, Curator(TASK))[0].samples]
+        kept: list[Any] = []
+        Reserve(pool, TASK, seed).fill(order, Curator(TASK), kept.append)
+        return [sample.text for sample in kept]
 
     assert first(1) == first(1)
     assert len({tuple(first(seed)) for seed in range(6)}) > 1

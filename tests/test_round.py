@@ -148,6 +148,22 @@ def test_servers_write_at_the_same_time(tmp_path: Path, plain: Plain) -> None:
     assert not meeting.broken
 
 
+def test_texts_are_judged_while_another_plm_still_writes(tmp_path: Path, plain: Plain) -> None:
+    judged = threading.Event()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Generated) and event.plm == "left" and event.accepted:
+            judged.set()
+
+    def after_the_other(request: Request) -> str:
+        assert judged.wait(WAIT)
+        return write(request)
+
+    with serving("left-model") as left, serving("right-model", script=after_the_other) as right:
+        assert dataset(ran(tmp_path / "run", (left, right), observe=hear).path) == plain[0]
+    assert judged.is_set()
+
+
 def failing_after(count: int) -> Callable[[Request], str]:
     written: list[Request] = []
 

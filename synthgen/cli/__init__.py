@@ -1,45 +1,73 @@
 """The command line: a few lines a command over the Python API; every error ends as one sentence."""
 
-import errno
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
 
-from synthgen.errors import SynthgenError
+from synthgen.errors import SynthgenError, refused
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 the user's input is wrong, 130 interrupted."""
-    from synthgen.cli.app import app
+    """Run the command line and exit: 0 done, 1 failed, 2 the user's input is wrong, 128 + N ended by signal N.
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    SIGTERM and SIGHUP are taken as Ctrl-C is. A second one of any of them ends the process at once.
+    """
+    ends = _Ends()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    code: int | None
     try:
+        from synthgen.cli.app import app
+
         code = app(_bare_resume(given), prog_name="synthgen", standalone_mode=False)
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
     except SynthgenError as error:
         _say(str(error))
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except BrokenPipeError:
         # The reader (head, less) has gone; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        _say("The disk is full; free some space and continue with --resume." if error.errno in _FULL else str(error))
-        sys.exit(1)
+        code = 0
     except Exception as error:
         code = _click_exit(error)
         if code is None:
-            if os.environ.get("SYNTHGEN_DEBUG"):
-                raise
-            _say(f"synthgen failed unexpectedly ({type(error).__name__}: {error}); SYNTHGEN_DEBUG=1 shows where.")
             code = 1
-        sys.exit(code)
-    sys.exit(code or 0)
+            sentence = refused(error)
+            if sentence is None and os.environ.get("SYNTHGEN_DEBUG"):
+                raise
+            _say(
+                sentence
+                or f"synthgen failed unexpectedly ({type(error).__name__}: {error}); SYNTHGEN_DEBUG=1 shows where."
+            )
+    sys.exit(ends.code or code or 0)
+
+
+class _Ends:
+    """What the signals that end a process do: the first one is an interrupt, which closes everything in order."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        for number in _ENDS:
+            # What is ignored (nohup, a background job of a script) stays so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._first)
+
+    def _first(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.code = 128 + number
+        for end in _ENDS:
+            if signal.getsignal(end) is not signal.SIG_IGN:
+                signal.signal(end, _second)
+        raise KeyboardInterrupt
+
+
+def _second(number: int, frame: FrameType | None) -> NoReturn:
+    # Files are whole or absent, and servers of ours die with us.
+    os._exit(128 + number)
 
 
 def _bare_resume(arguments: list[str]) -> list[str]:

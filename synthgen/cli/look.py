@@ -56,11 +56,11 @@ def cartography(
     Example: synthgen cartography data.jsonl --task imdb --out map.png
     """
     from synthgen.datasets import dataset_dynamics
-    from synthgen.report.cartography import plot_cartography
+    from synthgen.report.cartography import COLUMNS, plot_cartography
     from synthgen.runs.read import load_run
 
     if (dataset / "recipe.yaml").is_file():
-        dynamics, target = load_run(dataset).dynamics(), dataset / "plots" / "cartography.png"
+        dynamics, target = load_run(dataset).dynamics(COLUMNS), dataset / "plots" / "cartography.png"
     else:
         dynamics = dataset_dynamics(dataset, task, stm=stm)
         target = (dataset if dataset.is_dir() else dataset.parent) / "cartography.png"

@@ -42,6 +42,7 @@ def _common(
     seed: o.Seed = 0,
     engine: o.Engine = "auto",
     endpoint: o.Endpoint = None,
+    ray_address: o.RayAddress = None,
     license: o.License = None,
     set_: o.Set = None,
     out: o.Out = None,
@@ -86,6 +87,7 @@ def run_recipe(
         str | None, typer.Option(help="Another engine than the recipe's.", autocompletion=complete.engines)
     ] = None,
     endpoint: o.Endpoint = None,
+    ray_address: o.RayAddress = None,
     set_: o.Set = None,
     out: o.Out = None,
     resume: o.Resume = "never",

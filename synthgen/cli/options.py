@@ -1,5 +1,6 @@
 """The options that every method shares, and how they become a recipe."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ import yaml
 from synthgen.cli import complete
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, make_recipe
+from synthgen.tasks.bounded import parse
 
 ProfileOption = Literal["auto", "pocket", "paper"]
 ResumeOption = Literal["never", "if-possible", "always"]
@@ -61,8 +63,25 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Engine = Annotated[
     str,
     typer.Option(
-        help="What runs the PLMs: auto, vllm, transformers, server; scripted is a fake that writes random words.",
+        help="What runs the PLMs: auto, vllm, transformers, server, ray (a cluster); scripted is a fake that writes "
+        "random words.",
         autocompletion=complete.engines,
+    ),
+]
+
+
+def _use_cluster(address: str | None) -> None:
+    """Leave an address where Ray looks for it. It says where a run's work is done, not what: no recipe has it."""
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+
+
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Cluster for --engine ray, HOST:PORT as `ray start` prints it; default: RAY_ADDRESS, else one of its own "
+        "on this machine.",
+        callback=_use_cluster,
     ),
 ]
 Set = Annotated[
@@ -220,7 +239,7 @@ def _assign(settings: dict[str, Any], assignment: str) -> None:
     if not equals or not name:
         raise UserError(f"--set wants NAME=VALUE, not {assignment!r}.")
     try:
-        value = yaml.safe_load(text)
+        value, _ = parse(text)
     except yaml.YAMLError:
         value = text
     *path, last = _parts(name)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from synthgen.cli import options as o
-from synthgen.report.scored import By
+from synthgen.report.judges import By
 
 
 def samples(

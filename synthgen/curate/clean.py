@@ -32,9 +32,13 @@ _HEAD = re.compile(
     ),
     re.IGNORECASE,
 )
+_ENDS = "[.!?…。！？]"
+# The sign comes first and what must not stand before it is looked at from behind: so the search leaps to the signs.
 _SENTENCE_END = re.compile(
-    r"(?<!\bMr)(?<!\bMrs)(?<!\bMs)(?<!\bDr)(?<!\bSt)(?<!\bvs)(?<!\bJr)(?<!\b[A-Z])(?<!\b\d)"
-    r"[.!?…。！？]+['’\"”)\]]*(?=\s|$)|[。！？]+"
+    _ENDS
+    + "(?:"
+    + "".join(rf"(?<!\b{word}{_ENDS})" for word in ("Mr", "Mrs", "Ms", "Dr", "St", "vs", "Jr", "[A-Z]", r"\d"))
+    + rf"{_ENDS}*['’\"”)\]]*(?=\s|$)|(?<=[。！？])[。！？]*)"
 )
 _DANGLING = (",", ";", ":", "(", "[", "“", "„", "«", "–", "—", "-", "&")
 _CLOSED = re.compile(r"[.!?…。！？][\W_]*$")

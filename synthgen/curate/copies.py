@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from synthgen.curate.faults import runs
+from synthgen.curate.faults import runs, share
 from synthgen.curate.words import words
 
 _OVERLAP = 0.9
@@ -27,13 +27,15 @@ class Shown:
         """
         if not self._shown or not tokens:
             return False
-        if not self._runs.isdisjoint(runs(tokens, _RUN)):
+        if share(self._runs, tokens, _RUN):
             return True
         joined, counts = f" {' '.join(tokens)} ", Counter(tokens)
         for other, other_joined, other_counts in self._shown:
             if joined in other_joined or (len(other) >= _CONTAINED and other_joined in joined):
                 return True
             short, long = sorted((len(tokens), len(other)))
-            if short >= _OVERLAP * long and (counts & other_counts).total() >= _OVERLAP * long:
+            # Words that are not among these at all are quick to count.
+            missing = len(other_counts.keys() - counts.keys()) if short >= _OVERLAP * long else long
+            if len(other) - missing >= _OVERLAP * long and (counts & other_counts).total() >= _OVERLAP * long:
                 return True
         return False

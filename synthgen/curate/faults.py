@@ -7,20 +7,27 @@ from synthgen.curate.reasons import Reason
 from synthgen.curate.words import words
 from synthgen.tasks.task import Task
 
+_OPENING = re.compile(
+    "|".join(
+        (
+            r"(?:sure|certainly|of course|absolutely)\b[\s!,.:]*"
+            r"(?:here(?:'s| is| are)|below is|i(?: can|'ll| will) (?:help|write))\b",
+            r"(?:here(?:'s| is| are)|below is) (?:[\w'-]+ ){0,5}"
+            r"(?:review|sentence|text|example|sample|article)s?\b[^.!?]{0,60}:",
+            r"(?:sure|certainly|of course|absolutely)\W*$",
+            r"(?:user|assistant|human|system)\s?:",
+        )
+    ),
+    re.IGNORECASE,
+)
 _BOILERPLATE = re.compile(
     "|".join(
         (
             r"\bas an ai (?:language )?(?:model|assistant|chatbot)\b|\bas an ai, i\b|\b(?:ai|large) language model\b",
-            r"^(?:sure|certainly|of course|absolutely)\b[\s!,.:]*"
-            r"(?:here(?:'s| is| are)|below is|i(?: can|'ll| will) (?:help|write))\b",
-            r"^(?:here(?:'s| is| are)|below is) (?:[\w'-]+ ){0,5}"
-            r"(?:review|sentence|text|example|sample|article)s?\b[^.!?]{0,60}:",
             r"\bi(?:'d| would) be (?:happy|glad) to (?:help|assist|write|provide|generate|create)\b",
             r"\bi(?: cannot|'m unable to| am unable to| can't) (?:fulfill?|generate|provide|create|comply|assist)\b",
             r"\bi hope (?:this|that|it) helps\W*$",
             r"\blet me know if you(?:'d like| would like| need (?:any|more|another|further))\b",
-            r"^(?:sure|certainly|of course|absolutely)\W*$",
-            r"^(?:user|assistant|human|system)\s?:",
         )
     ),
     re.IGNORECASE,
@@ -59,6 +66,13 @@ _ECHO = re.compile(
     re.IGNORECASE,
 )
 _RUN = 6
+# Every match of a pattern holds one of these: to look for them first is ten times as fast.
+_BOILERPLATE_HOLDS = (
+    *("as an ai", "language model", "happy to ", "glad to ", "unable to", "i cannot", "i can't"),
+    *("i hope th", "let me know"),
+)
+_PLACEHOLDER_HOLDS = ("<", "[", "{", "(", "___")
+_ECHO_HOLDS = (" review",)
 
 
 class Faults:
@@ -66,20 +80,37 @@ class Faults:
 
     def __init__(self, task: Task) -> None:
         self._tails, self._runs = _echoes(task)
+        self._rarer = {max(run, key=len) for run in self._runs}
 
     def find(self, text: str, tokens: list[str]) -> Reason | None:
         """Return the first of boilerplate, placeholder, prompt_echo that holds of a text with these words, or None."""
         plain = text.replace("’", "'")
-        if _BOILERPLATE.search(plain):
+        # Without case, letters other than ASCII match ASCII ones: there the patterns themselves are asked.
+        lower = plain.lower() if plain.isascii() else None
+        if _OPENING.match(plain) or (_holds(lower, _BOILERPLATE_HOLDS) and _BOILERPLATE.search(plain)):
             return Reason.BOILERPLATE
-        if _PLACEHOLDER.search(plain) or _CROSSES.search(plain):
+        if _holds(plain, _PLACEHOLDER_HOLDS) and _PLACEHOLDER.search(plain):
             return Reason.PLACEHOLDER
-        if _ECHO.search(plain) or (self._tails and self._tails.search(plain)) or self._repeats(tokens):
+        if "XXX" in plain and _CROSSES.search(plain):
+            return Reason.PLACEHOLDER
+        if (_holds(lower, _ECHO_HOLDS) and _ECHO.search(plain)) or self._led_into(plain) or self._repeats(tokens):
             return Reason.PROMPT_ECHO
         return None
 
+    def _led_into(self, plain: str) -> bool:
+        return self._tails is not None and ":" in plain and self._tails.search(plain) is not None
+
     def _repeats(self, tokens: list[str]) -> bool:
-        return not self._runs.isdisjoint(runs(tokens, _RUN))
+        return not self._rarer.isdisjoint(tokens) and share(self._runs, tokens, _RUN)
+
+
+def _holds(text: str | None, signs: tuple[str, ...]) -> bool:
+    return text is None or any(sign in text for sign in signs)
+
+
+def share(held: set[tuple[str, ...]], tokens: list[str], length: int) -> bool:
+    """Return whether ``held`` has a run of ``length`` consecutive words of these."""
+    return not held.isdisjoint(zip(*(tokens[start:] for start in range(length)), strict=False))
 
 
 def runs(tokens: list[str], length: int) -> set[tuple[str, ...]]:

@@ -1,9 +1,11 @@
 """Is a text in the language that was asked for?"""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from synthgen.curate.speech import Speech
 from synthgen.errors import UserError
 
 _SENTENCES = re.compile(r"(?<=[.!?])\s+")
@@ -20,6 +22,11 @@ _NOT_LATIN = re.compile(
 )
 
 
+# Far above what makes a text foreign, and so above whatever rounding may do.
+_SURE = 0.02
+_FEW = 8
+
+
 class LanguageCheck:
     """Tells texts that are surely not, or not wholly, in one language. Raises ``UserError`` for an unknown code."""
 
@@ -28,16 +35,31 @@ class LanguageCheck:
         self._identifier = _load()
         if language not in self._identifier.labels:
             raise UserError(f"Language {language!r} is not known; use a two-letter code such as en, or null for any.")
+        self._speech = Speech(self._identifier, language)
 
-    def foreign(self, text: str) -> bool:
-        """Return whether the text, or a sentence of at least four words in it, is in another language.
+    def foreign(self, texts: Sequence[str]) -> list[bool]:
+        """Return whether each text, or a sentence of at least four words in it, is in another language.
 
         Short texts carry little evidence: another language must be likely (0.5) and this one nearly impossible (0.01).
         """
-        if self._language not in _OTHER_SCRIPTS and _NOT_LATIN.search(text):
-            return True
-        sentences = [part for part in _SENTENCES.split(text) if part.count(" ") >= 3]
-        return any(map(self._other, {text, *sentences}))
+        parts = [self._parts(text) for text in texts]
+        all_parts = list(set().union(*parts))
+        sure = set()
+        if len(all_parts) >= _FEW:
+            probable = self._speech.probabilities(all_parts) >= _SURE
+            sure = {part for part, clear in zip(all_parts, probable.tolist(), strict=True) if clear}
+        return [
+            self._otherwise_written(text) or any(self._other(part) for part in own if part not in sure)
+            for text, own in zip(texts, parts, strict=True)
+        ]
+
+    def _parts(self, text: str) -> set[str]:
+        return {text, *(part for part in _SENTENCES.split(text) if part.count(" ") >= 3)}
+
+    def _otherwise_written(self, text: str) -> bool:
+        if text.isascii() or self._language in _OTHER_SCRIPTS:
+            return False
+        return _NOT_LATIN.search(text) is not None
 
     def _other(self, text: str) -> bool:
         best, probability = self._identifier.classify(text)

@@ -1,6 +1,7 @@
 """Which texts overlap others: synthetic samples with a gold test set, or with private records."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from synthgen.errors import SynthgenError, UserError
 
 _SHORTEST = 8
 _BATCH = 1 << 17
+_BLOCK = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,49 @@ class Overlap:
     near: tuple[int, ...]
 
 
-def overlaps(texts: Sequence[str], others: Iterable[str], *, run: int = 13, near: float = 0.8) -> Overlap:
-    """Return which of ``texts`` overlap one of ``others``, which are read once and in any order.
+def overlaps(texts: Iterable[str], others: Iterable[str], *, run: int = 13, near: float = 0.8) -> Overlap:
+    """Return which of ``texts`` overlap one of ``others``, in any order.
+
+    The texts are read once, and compared block by block of some million words; the others are read once for each of the
+    blocks. Where they cannot be read again, being an iterator, all texts are one block.
 
     By a run: both have the same ``run`` words in a row, or one is shorter, has at least 8 words, and stands as a whole
     in the other. As near duplicates: the Jaccard similarity of their word pairs is ``near`` or more; so are texts of
     the same words, however short. Texts without a word overlap nothing. Both are exact: nothing is missed, and nothing
     is found that does not overlap.
 
-    Memory depends on ``texts`` alone. Nothing of ``others`` is kept, and no error tells of them: what goes wrong while
-    they are read becomes a ``SynthgenError`` without context that names the kind of error only, save that the
-    project's own errors keep their message. Raises ``UserError`` for a run below 3, or ``near`` not in 0.3 to 1.
+    Memory depends on a block of ``texts`` alone. Nothing of ``others`` is kept, and no error tells of them: what goes
+    wrong while they are read becomes a ``SynthgenError`` without context that names the kind of error only, save that
+    the project's own errors keep their message. Raises ``UserError`` for a run below 3, or ``near`` not in 0.3 to 1.
     """
     if run < 3:
         raise UserError(f"The run of words that makes an overlap is {run}; it must be at least 3.")
     if not 0.3 <= near <= 1:
         raise UserError(f"The near-duplicate threshold is {near}; it must be between 0.3 and 1.")
-    sizes = range(min(_SHORTEST, run), run + 1)
-    grams = Grams(map(words, texts), sizes)
-    runs, similar = _Runs(grams, sizes), Similar(grams, near)
+    block = math.inf if isinstance(others, Iterator) else _BLOCK
+    left, begin, found = map(words, texts), 0, Overlap((), ())
+    while (one := _of_block(Grams(_some(left, block), _sizes(run)), others, run, near)) is not None:
+        count, by_run, similar = one
+        found = Overlap((*found.run, *(by_run + begin).tolist()), (*found.near, *(similar + begin).tolist()))
+        begin += count
+    return found
+
+
+def _of_block(grams: Grams, others: Iterable[str], run: int, near: float) -> tuple[int, Numbers, Numbers] | None:
+    """Return how many texts a block has, and which of them overlap, by run or nearly; None for none."""
+    count = len(grams.lines.lengths)
+    if not count:
+        return None
+    runs, similar = _Runs(grams, _sizes(run)), Similar(grams, near)
     failure = _compared(grams, runs, similar, others)
     if failure is not None:
         raise failure
     by_run = runs.found()
-    return Overlap(tuple(by_run.tolist()), tuple(np.setdiff1d(similar.found(), by_run).tolist()))
+    return count, by_run, np.setdiff1d(similar.found(), by_run)
+
+
+def _sizes(run: int) -> range:
+    return range(min(_SHORTEST, run), run + 1)
 
 
 def _compared(grams: Grams, runs: "_Runs", similar: Similar, others: Iterable[str]) -> SynthgenError | None:
@@ -65,6 +86,15 @@ def _compared(grams: Grams, runs: "_Runs", similar: Similar, others: Iterable[st
     except Exception as error:
         return SynthgenError(f"Comparing with the other texts failed ({type(error).__name__}).")
     return None
+
+
+def _some(texts: Iterator[list[str]], size: float) -> Iterator[list[str]]:
+    """Yield the next texts, until they have ``size`` words together."""
+    for tokens in texts:
+        yield tokens
+        size -= len(tokens) + 1
+        if size <= 0:
+            return
 
 
 def _batches(others: Iterable[str]) -> Iterator[list[list[str]]]:

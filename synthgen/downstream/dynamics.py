@@ -1,5 +1,6 @@
 """What training tells about a sample: its dynamics within one STM, and how much several STMs disagree on it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,15 +36,19 @@ def training_dynamics(epoch_probabilities: FloatArray, labels: IntArray) -> Dyna
     return Dynamics(of_label.mean(axis=0), of_label.std(axis=0), correct.mean(axis=0))
 
 
-def cross_model(probabilities: FloatArray, labels: IntArray) -> CrossModel:
-    """Summarise ``(K, n, C)`` probabilities, one row of samples a model. Raises ``ValueError`` for K < 2.
+def cross_model(probabilities: Iterable[FloatArray], labels: IntArray) -> CrossModel:
+    """Summarise the ``(n, C)`` probabilities of K models. Raises ``ValueError`` for K < 2.
 
-    FuseGen's selection signal. One model has no spread over models: use its training dynamics instead.
+    FuseGen's selection signal. One model has no spread over models: use its training dynamics instead. Of each model
+    only the assigned labels' probabilities are kept, so that models may come one after the other.
     """
-    if len(probabilities) < 2:
+    rows = np.arange(len(labels))
+    of_label = [one[rows, labels] for one in probabilities]
+    if len(of_label) < 2:
         raise ValueError("cross-model variability needs two models; use training dynamics for one")
-    of_label = _of_label(probabilities, labels)
-    return CrossModel(of_label.mean(axis=0), of_label.std(axis=0, ddof=1))
+    # A sample's K numbers side by side: in which order they are added up depends on that.
+    beside = np.stack(of_label, axis=1).T
+    return CrossModel(beside.mean(axis=0), beside.std(axis=0, ddof=1))
 
 
 def _of_label(probabilities: FloatArray, labels: IntArray) -> FloatArray:

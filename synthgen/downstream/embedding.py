@@ -1,18 +1,17 @@
 """The STM ``embedding:<model>``: a frozen sentence encoder under a linear head. No text is encoded twice."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgen.downstream.head import HeadFit, fit_head, standardising
+from synthgen.downstream.head import HeadSTM, standardising
 from synthgen.downstream.pairs import parted
-from synthgen.downstream.stm import Features, FloatArray, IntArray
-from synthgen.embedders.sentence import load_encoder
+from synthgen.downstream.stm import FloatArray
+from synthgen.embedders.sentence import SentenceEmbedder
 
 
-class EmbeddingSTM:
+class EmbeddingSTM(HeadSTM):
     """A sentence-transformers id or folder; it is loaded at the first text.
 
     Features are unit embeddings, standardised on the start texts and divided by ``sqrt(d)``: rows of length about 1,
@@ -23,8 +22,7 @@ class EmbeddingSTM:
 
     def __init__(self, model: str) -> None:
         self.name = f"embedding:{model}"
-        self._model = model
-        self._encoder: Any = None
+        self._embedder = SentenceEmbedder(model, wanted_by=f"STM {self.name}")
         self._seen: dict[str, NDArray[np.float32]] = {}
         self._mean: FloatArray | None = None
         self._scale: FloatArray = np.empty(0)
@@ -48,18 +46,6 @@ class EmbeddingSTM:
             raise ValueError("pairs need a start on pairs, single texts one on single texts")
         return (vectors - self._mean) * self._scale
 
-    def fit(
-        self,
-        features: Features,
-        labels: IntArray,
-        weights: FloatArray | None = None,
-        *,
-        n_labels: int,
-        short: bool = False,
-    ) -> HeadFit:
-        """Fit the head; see ``fit_head``."""
-        return fit_head(features, labels, weights, n_labels=n_labels, short=short)
-
     def _vectors(self, texts: Sequence[str]) -> FloatArray:
         sides = parted(texts)
         if sides is None:
@@ -69,8 +55,5 @@ class EmbeddingSTM:
 
     def _encode(self, texts: Sequence[str]) -> FloatArray:
         if new := [text for text in dict.fromkeys(texts) if text not in self._seen]:
-            if self._encoder is None:
-                self._encoder = load_encoder(self._model, wanted_by=f"STM {self.name}")
-            vectors = self._encoder.encode(new, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
-            self._seen.update(zip(new, np.asarray(vectors, dtype=np.float32), strict=True))
+            self._seen.update(zip(new, self._embedder.encode(new), strict=True))
         return np.stack([self._seen[text] for text in texts]).astype(np.float64)

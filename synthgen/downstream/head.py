@@ -1,15 +1,17 @@
 """The linear head of the convex STMs: softmax regression, taken to its optimum or, on request, only part of the way."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
 
+from synthgen.downstream.rows import SharedRows
 from synthgen.downstream.softmax import SoftmaxLoss, back, effective_weights, probabilities, scores
-from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.downstream.stm import Features, FloatArray, IntArray, Lesson
 from synthgen.downstream.watch import watch_epochs
+from synthgen.spread import far, spread
 
 SHORT_STEPS = 16
 """L-BFGS steps of a short training. Half as many leave the labels out of balance, more memorise wrong ones."""
@@ -17,22 +19,29 @@ SHORT_STEPS = 16
 
 @dataclass(frozen=True)
 class HeadFit:
-    """A trained head: the ``loss`` it minimises, and how many ``steps`` it goes at most. Trained when first asked."""
+    """A trained head: the ``loss`` it minimises, and how many ``steps`` it goes at most. Trained when first asked.
+
+    ``found`` are the parameters and epoch probabilities where they were found elsewhere.
+    """
 
     loss: SoftmaxLoss
     steps: int
+    found: tuple[FloatArray, FloatArray] | None = None
 
     @cached_property
     def parameters(self) -> FloatArray:
         """Weights and bias, shape (C, d + 1), bias last."""
-        return _descend(self.loss, self.steps)
+        return self.found[0] if self.found else _descend(self.loss, self.steps)
 
-    @cached_property
+    @property
     def epoch_probabilities(self) -> FloatArray:
         """Probabilities of the training samples after each epoch of ``watch_epochs``, shape ``(epochs, n, C)``.
 
-        They tell how the samples are learned; the optimum itself is not among them.
+        They tell how the samples are learned; the optimum itself is not among them. Found anew whenever asked for: they
+        are as large as they take long.
         """
+        if self.found:
+            return self.found[1]
         loss = self.loss
         return watch_epochs(loss.features, loss.labels, loss.weights, n_labels=loss.n_labels)
 
@@ -51,6 +60,42 @@ class HeadFit:
     def linear(self) -> "tuple[HeadFit, Callable[[Features], Features]]":
         """Return this head, and features as they are."""
         return self, _as_they_are
+
+    def settled(self) -> "TrainedHead":
+        """Train by now and return the parameters alone."""
+        return TrainedHead(self.parameters)
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A head's ``parameters`` (C, d + 1), bias last, without the samples that it was trained on."""
+
+    parameters: FloatArray
+
+    @property
+    def epoch_probabilities(self) -> FloatArray:
+        """Raises ``RuntimeError``: they were those of the training samples."""
+        raise RuntimeError("a trained head keeps no training samples; read epoch_probabilities before settled")
+
+    def predict_proba(self, features: Features) -> FloatArray:
+        """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
+        return probabilities(features, self.parameters)
+
+    def pull(self, features: Features, slopes: FloatArray) -> FloatArray:
+        """Return the gradient (C, d + 1) of a loss with ``slopes`` (n, C) by the logits; L2 is not in it."""
+        return back(features, slopes)
+
+    def push(self, features: Features, direction: FloatArray) -> FloatArray:
+        """Return how the logits (n, C) change along ``direction`` (C, d + 1)."""
+        return scores(features, direction)
+
+    def linear(self) -> tuple[HeadFit, Callable[[Features], Features]]:
+        """Raises ``RuntimeError``: influence needs the training samples."""
+        raise RuntimeError("a trained head keeps no training samples; measure influence before settled")
+
+    def settled(self) -> "TrainedHead":
+        """Return this head."""
+        return self
 
 
 def standardising(vectors: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -91,7 +136,38 @@ def fit_head(
     return HeadFit(loss, SHORT_STEPS if short else 1000)
 
 
+class HeadSTM:
+    """The trainings of an STM that is a linear head on fixed features: what the convex STMs share."""
+
+    def fit(
+        self,
+        features: Features,
+        labels: IntArray,
+        weights: FloatArray | None = None,
+        *,
+        n_labels: int,
+        short: bool = False,
+    ) -> HeadFit:
+        """Fit the head; see ``fit_head``."""
+        return fit_head(features, labels, weights, n_labels=n_labels, short=short)
+
+    def fit_each(self, lessons: Iterable[Lesson], *, n_labels: int) -> Iterator[HeadFit]:
+        """Yield a head for each lesson; in a cluster they are trained there, else when they are first asked."""
+        fits = [fit_head(features, labels, n_labels=n_labels) for features, labels in lessons]
+        if not far():
+            yield from fits
+            return
+        for fit, found in zip(fits, spread(_trained, fits), strict=True):
+            yield replace(fit, found=found)
+
+
+def _trained(fit: HeadFit) -> tuple[FloatArray, FloatArray]:
+    return fit.parameters, fit.epoch_probabilities
+
+
 def _descend(loss: SoftmaxLoss, steps: int) -> FloatArray:
+    if isinstance(loss.features, SharedRows):
+        loss = replace(loss, features=loss.features.at_hand())
     scale = 1.0 / loss.weights.sum()
     mean = scale * np.asarray(loss.features.T @ loss.weights)
 

@@ -1,14 +1,13 @@
 """How much each candidate, trained on once more, would change the validation loss of a linear head."""
 
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 from synthgen.downstream.head import HeadFit
-from synthgen.downstream.softmax import SoftmaxLoss, back, probabilities, scores
+from synthgen.downstream.rows import shared
+from synthgen.downstream.softmax import back, probabilities, scores
 from synthgen.downstream.stm import Features, Fit, FloatArray, IntArray
 
 ValidationLoss: TypeAlias = Literal["probability", "cross_entropy"]
@@ -61,27 +60,26 @@ def inverse_hessian_product(fit: HeadFit, vector: FloatArray, tolerance: float =
     Columns that no training sample uses are solved in closed form. Raises ``ArithmeticError`` without convergence.
     """
     loss = fit.loss
-    active = _active_columns(loss.features)
-    columns = np.append(active, loss.features.shape[1])
-    small = replace(loss, features=loss.features[:, active])
+    columns = np.append(_used_columns(loss.features), loss.features.shape[1])
     chances = probabilities(loss.features, fit.parameters)
+    shape = (loss.n_labels, len(columns))
+    whole = np.zeros(loss.shape)
+
+    def product(flat: FloatArray) -> FloatArray:
+        whole[:, columns] = flat.reshape(shape)
+        return np.asarray(loss.hessian_product(chances, whole)[:, columns].ravel())
+
+    size = loss.n_labels * len(columns)
+    operator = LinearOperator((size, size), matvec=product, dtype=np.float64)
+    found, failed = cg(operator, vector[:, columns].ravel(), rtol=tolerance, atol=0.0, maxiter=10_000)
+    if failed:
+        raise ArithmeticError("conjugate gradients did not converge; is the fit converged and l2 positive?")
     solved = vector / loss.l2
-    solved[:, columns] = _solve(small, chances, vector[:, columns], tolerance)
+    solved[:, columns] = np.asarray(found).reshape(shape)
     return solved
 
 
-def _solve(loss: SoftmaxLoss, chances: FloatArray, vector: FloatArray, tolerance: float) -> FloatArray:
-    def product(flat: FloatArray) -> FloatArray:
-        return loss.hessian_product(chances, flat.reshape(loss.shape)).ravel()
-
-    operator = LinearOperator((vector.size, vector.size), matvec=product, dtype=np.float64)
-    solved, failed = cg(operator, vector.ravel(), rtol=tolerance, atol=0.0, maxiter=10_000)
-    if failed:
-        raise ArithmeticError("conjugate gradients did not converge; is the fit converged and l2 positive?")
-    return np.asarray(solved).reshape(loss.shape)
-
-
-def _active_columns(features: Features) -> IntArray:
-    if issparse(features):
-        return np.unique(csr_matrix(features).indices).astype(np.int64)
-    return np.arange(features.shape[1])
+def _used_columns(features: Features) -> IntArray:
+    if isinstance(features, np.ndarray):
+        return np.arange(features.shape[1])
+    return np.flatnonzero(shared(features).used())

@@ -1,11 +1,15 @@
 """Weighted, L2-regularised softmax regression: loss, gradient and Hessian product, for sparse and dense features."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from synthgen.downstream.stm import Features, FloatArray, IntArray
+
+_SHORT = 8
+"""From as many numbers on numpy adds them up in another order than one after the other."""
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +33,17 @@ class SoftmaxLoss:
 
     def value_and_gradient(self, parameters: FloatArray) -> tuple[float, FloatArray]:
         """Return the loss and its gradient, shape ``(C, d + 1)``."""
-        logs = log_softmax(scores(self.features, parameters), axis=1)
-        rows = np.arange(len(self.labels))
-        value = 0.5 * self.l2 * float(np.vdot(parameters, parameters)) - float(self.weights @ logs[rows, self.labels])
-        slopes = np.exp(logs)
-        slopes[rows, self.labels] -= 1.0
-        return value, back(self.features, self.weights[:, None] * slopes) + self.l2 * parameters
+        slopes = scores(self.features, parameters)
+        logs = np.empty(len(slopes))
+        for rows in _blocks(len(slopes)):
+            own, labels = log_softmax_rows(slopes[rows]), self.labels[rows]
+            places = np.arange(len(labels))
+            logs[rows] = own[places, labels]
+            np.exp(own, out=own)
+            own[places, labels] -= 1.0
+            np.multiply(self.weights[rows, None], own, out=slopes[rows])
+        value = 0.5 * self.l2 * float(np.vdot(parameters, parameters)) - float(self.weights @ logs)
+        return value, back(self.features, slopes) + self.l2 * parameters
 
     def hessian_product(self, probabilities: FloatArray, vector: FloatArray) -> FloatArray:
         """Return ``H @ vector``, shape ``(C, d + 1)``, at the parameters that give ``probabilities`` (n, C)."""
@@ -45,7 +54,9 @@ class SoftmaxLoss:
 
 def scores(features: Features, parameters: FloatArray) -> FloatArray:
     """Return the logits of ``(C, d + 1)`` parameters, shape ``(n, C)``."""
-    return np.asarray(features @ parameters[:, :-1].T) + parameters[:, -1]
+    found = np.asarray(features @ parameters[:, :-1].T)
+    found += parameters[:, -1]
+    return found
 
 
 def back(features: Features, slopes: FloatArray) -> FloatArray:
@@ -55,8 +66,38 @@ def back(features: Features, slopes: FloatArray) -> FloatArray:
 
 def probabilities(features: Features, parameters: FloatArray) -> FloatArray:
     """Return softmax probabilities, shape ``(n, C)``."""
-    chances: FloatArray = softmax(scores(features, parameters), axis=1)
-    return chances
+    return softmax_rows(scores(features, parameters))
+
+
+def softmax_rows(logits: FloatArray) -> FloatArray:
+    """Return the softmax of each row (n, C), to the bit that of ``scipy.special``."""
+    found = np.empty(logits.shape)
+    for rows in _blocks(len(logits)):
+        powers = np.exp(logits[rows] - _across(np.maximum, logits[rows]))
+        np.divide(powers, _across(np.add, powers), out=found[rows])
+    return found
+
+
+def log_softmax_rows(logits: FloatArray) -> FloatArray:
+    """Return the logarithm of the softmax of each row (n, C), to the bit that of ``scipy.special``."""
+    shifted: FloatArray = logits - _across(np.maximum, logits)
+    shifted -= np.log(_across(np.add, np.exp(shifted)))
+    return shifted
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Yield rows whose numbers stay in the processor's cache, until there are ``count``."""
+    return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))
+
+
+def _across(combine: np.ufunc, values: FloatArray) -> FloatArray:
+    """Return ``combine.reduce`` of each row (n, 1), which numpy is slow at for rows this short."""
+    if values.shape[1] >= _SHORT:
+        return np.asarray(combine.reduce(values, axis=1, keepdims=True))
+    found = values[:, :1].copy()
+    for label in range(1, values.shape[1]):
+        combine(found, values[:, label : label + 1], out=found)
+    return found
 
 
 def effective_weights(weights: FloatArray) -> FloatArray:

@@ -1,6 +1,6 @@
 """The seam every small task model passes: fix a common start, turn texts into features, fit, predict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
@@ -9,11 +9,14 @@ from scipy.sparse import csr_matrix
 
 if TYPE_CHECKING:
     from synthgen.downstream.head import HeadFit
+    from synthgen.downstream.rows import SharedRows
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
-Features: TypeAlias = "csr_matrix | FloatArray"
+Features: TypeAlias = "csr_matrix | SharedRows | FloatArray"
 """One row a text, ``(n, d)``, sparse or dense. Rows are indexed with an integer array."""
+Lesson: TypeAlias = "tuple[Features, IntArray]"
+"""What a fit learns from: features ``(n, d)`` and label ids ``(n,)``."""
 
 
 class Fit(Protocol):
@@ -42,6 +45,12 @@ class Fit(Protocol):
         of the training samples: influence is exact for that.
         """
 
+    def settled(self) -> "Fit":
+        """Train by now, where that has not been, and return a fit that predicts without what it was trained on.
+
+        Of it ``epoch_probabilities`` and ``linear`` may raise ``RuntimeError``.
+        """
+
 
 class STM(Protocol):
     """A small task model. All fits after one ``start`` share its feature space and its initial parameters."""
@@ -49,7 +58,10 @@ class STM(Protocol):
     name: str
 
     def start(self, texts: Sequence[str]) -> Features:
-        """Fix the feature space on ``texts`` (their labels are not looked at) and return their features."""
+        """Fix the feature space on ``texts`` (their labels are not looked at) and return their features.
+
+        Texts may be made when asked for: they are gone through a few times, and none need be kept.
+        """
 
     def features(self, texts: Sequence[str]) -> Features:
         """Return the features of other texts in the space of the last ``start``."""
@@ -67,4 +79,10 @@ class STM(Protocol):
 
         ``weights`` (n,) are relative: only their ratios matter. ``short`` stops early, before noise is memorised.
         Deterministic: equal input, equal output.
+        """
+
+    def fit_each(self, lessons: Iterable[Lesson], *, n_labels: int) -> Iterator[Fit]:
+        """Yield what ``fit`` makes of each lesson, every sample counting the same.
+
+        Where a run works with a cluster they are trained there, side by side (``synthgen.spread``).
         """

@@ -1,41 +1,59 @@
 """Any sentence-transformers model as an embedder, and the one place where such a model is loaded."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from synthgen.embedders.base import Rows, unit_rows
 from synthgen.errors import UserError
+from synthgen.spread import spread
 
 _BATCH = 64
+_TOGETHER = 4096
+"""Texts that go through the model at a time, sorted by length; more than these are spread over a cluster."""
 
 
 class SentenceEmbedder:
     """A sentence-transformers Hub id or folder; it is loaded at the first call and keeps no text.
 
-    Without ``alone`` the last bits of a row depend on the texts it was encoded with. Raises ``UserError`` where the
-    package or the model is missing.
+    Without ``alone`` the last bits of a row depend on the texts it was encoded with, and many texts are encoded in the
+    cluster that a run works with. Raises ``UserError`` where the package or the model is missing; ``wanted_by`` starts
+    the sentence.
     """
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, *, wanted_by: str = "") -> None:
         self.name = model
+        self._wanted_by = wanted_by or f"Embedder {model}"
         self._encoder: Any = None
+
+    def __reduce__(self) -> Any:
+        """Take only the name along to another process, which loads the model once."""
+        return _of_this_process, (self.name, self._wanted_by)
 
     def encode(self, texts: Sequence[str], *, alone: bool = False) -> Rows:
         """Return unit rows (n, d); with ``alone`` each text goes through the model in a batch of its own."""
-        if self._encoder is None:
-            self._encoder = load_encoder(self.name, wanted_by=f"Embedder {self.name}")
         if not texts:
             return self._rows([""])[:0]
         if alone:
             return np.concatenate([self._rows([text]) for text in texts])
-        return self._rows(texts)
+        if len(texts) <= _TOGETHER:
+            return self._rows(texts)
+        chunks = [texts[start : start + _TOGETHER] for start in range(0, len(texts), _TOGETHER)]
+        return np.concatenate(list(spread(self._rows, chunks)))
 
     def _rows(self, texts: Sequence[str]) -> Rows:
+        if self._encoder is None:
+            self._encoder = load_encoder(self.name, wanted_by=self._wanted_by)
         # A tokenizer refuses a lone surrogate.
         sound = [text.encode("utf-8", "replace").decode() for text in texts]
         return unit_rows(self._encoder.encode(sound, batch_size=_BATCH, show_progress_bar=False))
+
+
+@cache
+def _of_this_process(model: str, wanted_by: str) -> SentenceEmbedder:
+    return SentenceEmbedder(model, wanted_by=wanted_by)
 
 
 def load_encoder(model: str, *, wanted_by: str) -> Any:

@@ -1,13 +1,15 @@
 """Whether a run may be published: complete, whole, and true to what it promised its private samples."""
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.recipe import read_settings
+from synthgen.tasks.gold_files import class_names_of
 
 _TOLERANCE = 1e-6
 
@@ -39,45 +41,54 @@ def check_fitness(run: Path) -> Fit:
             f"{run} is not complete (status: {manifest.get('status', 'unknown')}); finish it first: "
             f"synthgen run {run / 'recipe.yaml'} --out {run} --resume"
         )
-    rows = _rows(run / "dataset" / "train.parquet")
-    counted = documents.get("metrics.json", {}).get("samples", rows)
+    path, metrics = run / "dataset" / "train.parquet", documents.get("metrics.json", {})
+    rows, counts, names = _read(path)
+    counted = metrics.get("samples", rows)
     if counted != rows:
         raise UserError(f"{run} is damaged: its dataset has {rows} rows and its metrics.json counts {counted} samples.")
-    _check_counts(run / "dataset" / "train.parquet", documents.get("metrics.json", {}))
+    _check_counts(path, counts, names, metrics)
     return Fit(documents, rows, _protected(run, documents["recipe.yaml"], manifest))
 
 
-def _rows(path: Path) -> int:
+def _read(path: Path) -> tuple[int, dict[str, Counter[Any]], list[str]]:
+    """Read all of a dataset once; return its rows, those of each label and PLM as they stand there, and label names."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise UserError(f"There is no {path}; resume the run to write it anew.")
+    rows, counts = 0, {column: Counter[Any]() for column in ("label", "plm")}
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            schema = file.schema_arrow
+            for batch in file.iter_batches():
+                rows += batch.num_rows
+                for column in counts.keys() & set(schema.names):
+                    for found in batch[column].value_counts().to_pylist():
+                        counts[column][found["values"]] += found["counts"]
     except (pa.ArrowException, OSError):
         raise UserError(f"{path} cannot be read as Parquet; resume the run to write it anew.") from None
-    if absent := [name for name in ("text", "label") if name not in table.column_names]:
+    if absent := [name for name in ("text", "label") if name not in schema.names]:
         raise UserError(f"{path} has no column {absent[0]}; resume the run to write it anew.")
-    return int(table.num_rows)
+    try:
+        names = class_names_of(schema).get("label") or []
+    except ValueError:
+        raise UserError(f"{path} cannot be read as Parquet; resume the run to write it anew.") from None
+    return rows, {name: counts[name] for name in counts if name in schema.names}, names
 
 
-def _check_counts(path: Path, metrics: Mapping[str, Any]) -> None:
+def _check_counts(
+    path: Path, counts: Mapping[str, Counter[Any]], names: Sequence[str], metrics: Mapping[str, Any]
+) -> None:
     """Raise ``UserError`` where a dataset has not the labels and PLMs that the run counted: it is another one's."""
-    from collections import Counter
-
-    import pyarrow.parquet as pq
-
-    schema = pq.read_schema(path)
     for column, counted in (("label", metrics.get("samples_by_label")), ("plm", metrics.get("samples_by_plm"))):
-        if not isinstance(counted, dict) or column not in schema.names:
+        if not isinstance(counted, dict) or column not in counts:
             continue
-        values = pq.read_table(path, columns=[column])[column].to_pylist()
-        if values and isinstance(values[0], int):
-            info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-            names = info.get("info", {}).get("features", {}).get("label", {}).get("names") or list(counted)
-            values = [names[value] if value < len(names) else value for value in values]
-        if Counter(values) != Counter({name: number for name, number in counted.items() if number}):
+        known = names or list(counted)
+        held = Counter[Any]()
+        for value, number in counts[column].items():
+            held[known[value] if isinstance(value, int) and value < len(known) else value] += number
+        if held != Counter({name: number for name, number in counted.items() if number}):
             raise UserError(
                 f"{path} is not the dataset of this run: its {column}s are others than metrics.json counts."
             )
@@ -135,7 +146,7 @@ def _check_votes(run: Path, listed: set[str]) -> None:
 def _object(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         loaded = None
     if not isinstance(loaded, dict):
         raise UserError(f"{path} is damaged, so the run is not published.")

@@ -28,6 +28,7 @@ from synthgen.privacy.vault import Vault
 from synthgen.privacy.voting import quantised
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
+from synthgen.samples import Picked
 from synthgen.seeds import derive_seed
 from synthgen.tasks.task import Task
 
@@ -149,7 +150,7 @@ class AugPE:
     def select(self, round: int, samples: Sequence[Sample], learned: Learned) -> list[Demonstration]:
         """Return the next population, each member with the number of ``times`` it was selected."""
         # By id: neither the order in which samples are stored nor the PLM's place decides between equals.
-        ordered = sorted(samples, key=lambda sample: sample.id)
+        ordered = sorted((one for one in samples if not round or self._concerned(round, one)), key=lambda one: one.id)
         if not round:
             self._sizes = Counter(sample.label for sample in ordered)
             chosen = [Demonstration(sample, {"times": 1}) for sample in ordered]
@@ -162,10 +163,10 @@ class AugPE:
         """Weigh samples by how many times they are in the last population, and train the final STM with that."""
         if self._options.release == "all":
             return train_on(np.arange(len(samples)), samples, stm=self._stm, task=self._task)
-        times = np.array([self._population.get(sample.id, 0) for sample in samples], dtype=np.float64)
+        times = np.fromiter((self._population.get(one.id, 0) for one in samples), np.float64, len(samples))
         kept = np.flatnonzero(times)
         weights = times * len(kept) / times.sum()
-        features, labels = started(self._stm, [samples[row] for row in kept.tolist()], self._task)
+        features, labels = started(self._stm, Picked(samples, kept), self._task)
         return Weighed(weights, self._stm.fit(features, labels, weights[kept], n_labels=len(self._task.labels)))
 
     def example(self, label: str) -> str:
@@ -209,6 +210,10 @@ class AugPE:
                 "rounds or variations."
             )
         return first
+
+    def _concerned(self, round: int, sample: Sample) -> bool:
+        """Return whether a sample is a member, or a variation of one and of this round."""
+        return sample.id in self._population or (sample.round == round and sample.parent in self._population)
 
     def _evolved(self, round: int, ordered: Sequence[Sample], learned: Learned) -> list[Demonstration]:
         members = [sample for sample in ordered if sample.id in self._population]

@@ -6,7 +6,7 @@ union STM most (influence) are shown, unlabelled, to every PLM for every label. 
 listed in docs/methods.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ from synthgen.downstream.stm import STM, Features, Fit, FloatArray, IntArray
 from synthgen.downstream.weights import adjust_weights, code_beta, paper_beta
 from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import equal_quotas
-from synthgen.methods.trained import dynamics_of, rows_by_plm, started
+from synthgen.methods.trained import drawn, dynamics_of, fits_on, rows_by_plm, started
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
 from synthgen.seeds import derive_seed
@@ -85,15 +85,15 @@ class FuseGen:
         trained = np.zeros(len(samples), dtype=bool)
         trained[train] = True
 
-        separate = [self._fit(features, labels, rows[trained[rows]]) for rows in rows_of.values()]
-        alone = {plm: self._fit(features, labels, rows) for plm, rows in rows_of.items()}
+        alone = dict(zip(rows_of, self._fit_each(rows_of.values(), features, labels), strict=True))
         union = self._fit(features, labels, train, self._weights(features[train], labels[train]))
 
         dynamics = dynamics_of(alone, rows_of, labels)
         confidence, variability = dynamics["confidence"], dynamics["variability"]
         notes = []
-        if len(separate) > 1:
-            across = cross_model(np.stack([fit.predict_proba(features) for fit in separate]), labels)
+        if len(rows_of) > 1:
+            separate = self._fit_each((rows[trained[rows]] for rows in rows_of.values()), features, labels)
+            across = cross_model((fit.predict_proba(features) for fit in separate), labels)
             confidence, variability = across.confidence, across.variability
             dynamics |= {"cross_model_confidence": confidence, "cross_model_variability": variability}
         else:
@@ -140,6 +140,9 @@ class FuseGen:
     def _fit(self, features: Features, labels: IntArray, rows: IntArray, weights: FloatArray | None = None) -> Fit:
         return self._stm.fit(features[rows], labels[rows], weights, n_labels=len(self._task.labels))
 
+    def _fit_each(self, parts: Iterable[IntArray], features: Features, labels: IntArray) -> Iterator[Fit]:
+        return fits_on(parts, features, labels, stm=self._stm, n_labels=len(self._task.labels))
+
     def _weights(self, features: Features, labels: IntArray) -> FloatArray:
         if self._options.weigh == "uniform":
             return np.ones(len(labels))
@@ -153,13 +156,14 @@ class FuseGen:
     def _split(self, samples: Sequence[Sample], rows_of: dict[str, IntArray]) -> tuple[IntArray, IntArray]:
         """Hold out a share of each PLM's samples, decided by their ids; cap what validates at ``validation`` in all."""
         train, validation = [], []
+        keys = drawn(samples, self._recipe.seed, "held out")
         cap = max(1, self._options.validation // len(rows_of))
         for rows in rows_of.values():
-            order = sorted(rows, key=lambda row: derive_seed(self._recipe.seed, "held out", samples[row].id))
+            order = rows[np.argsort(keys[rows], kind="stable")]
             count = max(1, round(len(rows) * self._options.held_out)) if len(rows) > 1 else 0
-            validation.extend(order[: min(count, cap)])
-            train.extend(order[count:])
-        return np.sort(np.array(train, dtype=np.int64)), np.sort(np.array(validation, dtype=np.int64))
+            validation.append(order[: min(count, cap)])
+            train.append(order[count:])
+        return np.sort(np.concatenate(train)), np.sort(np.concatenate(validation))
 
     def _candidates(self, scores: _Scores) -> IntArray:
         """Return the R rows of lowest and highest variability; all of them where there are no more than R."""
@@ -174,11 +178,13 @@ class FuseGen:
         """Take places in ``order``, no label more often than its equal share while others can still fill up."""
         wanted = min(self._recipe.demos, len(order))
         share = -(-wanted // len(self._task.labels))
+        left = np.full(len(self._task.labels), share)
         taken: list[int] = []
-        for place in order:
-            if len(taken) < wanted and sum(labels[other] == labels[place] for other in taken) < share:
-                taken.append(int(place))
-        rest = [int(place) for place in order if int(place) not in taken]
+        rest: list[int] = []
+        for place in order.tolist():
+            some = taken if len(taken) < wanted and left[labels[place]] else rest
+            left[labels[place]] -= some is taken
+            some.append(place)
         return taken + rest[: wanted - len(taken)]
 
     @staticmethod

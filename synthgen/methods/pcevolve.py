@@ -28,6 +28,7 @@ from synthgen.privacy.prototypes import Accounting, Prototypes, Scoring
 from synthgen.privacy.vault import Vault
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
+from synthgen.samples import Picked
 from synthgen.seeds import derive_seed
 from synthgen.tasks.task import Task
 
@@ -117,13 +118,8 @@ class PCEvolve:
 
     def learn(self, samples: Sequence[Sample]) -> Learned:
         """Train one STM per PLM on all it wrote, and one on what would be released; none chooses anything."""
-        learned = train(samples, stm=self._stm, task=self._task, plms=self._plms)
-        if self._options.release == "last":
-            last = [samples[row] for row in self._generation(samples)]
-            # In the space of the other fits: all are evaluated together.
-            features = self._stm.features([sample.whole for sample in last])
-            learned.fit = self._stm.fit(features, label_ids(last, self._task), n_labels=len(self._task.labels))
-        return learned
+        union = self._generation(samples) if self._options.release == "last" else None
+        return train(samples, stm=self._stm, task=self._task, plms=self._plms, union=union)
 
     def select(self, round: int, samples: Sequence[Sample], learned: Learned) -> list[Demonstration]:
         """Let the private samples choose prototypes among the last generation; after the last round nothing."""
@@ -132,7 +128,7 @@ class PCEvolve:
         rows = self._generation(samples)
         if self._options.medoids:
             rows = self._thinned(rows, samples)
-        candidates = [samples[row] for row in rows]
+        candidates = Picked(samples, rows)
         labels = label_ids(candidates, self._task)
         if self._prototypes is None:
             chosen = self._at_random(round, labels)
@@ -185,8 +181,11 @@ class PCEvolve:
 
     def _generation(self, samples: Sequence[Sample]) -> IntArray:
         """Return the rows of each label's last round; one in which nothing of a label was accepted is passed over."""
-        last = {sample.label: sample.round for sample in samples}
-        return np.flatnonzero([sample.round == last[sample.label] for sample in samples])
+        rounds = np.fromiter((sample.round for sample in samples), np.int64, len(samples))
+        labels = label_ids(samples, self._task)
+        last = np.full(len(self._task.labels), -1)
+        np.maximum.at(last, labels, rounds)
+        return np.flatnonzero(rounds == last[labels])
 
     def _thinned(self, rows: IntArray, samples: Sequence[Sample]) -> IntArray:
         kept = []

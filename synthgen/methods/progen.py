@@ -13,13 +13,14 @@ it shows anything; and orders samples by hashes that change from process to proc
 a score, the share of prompts is exact, and the same samples give the same demonstrations. See docs/methods.md.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, gcd
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthgen.downstream.influence import ValidationLoss, influence
@@ -27,7 +28,7 @@ from synthgen.downstream.stm import STM, Features, FloatArray, IntArray
 from synthgen.errors import UserError
 from synthgen.methods.base import Demonstration, Learned, Plan, Weighed, zero_shot
 from synthgen.methods.quotas import equal_quotas, turns
-from synthgen.methods.trained import rows_by_plm, started, train, train_on
+from synthgen.methods.trained import drawn, rows_by_plm, started, train, train_on
 from synthgen.recipe import Recipe
 from synthgen.records import Sample
 from synthgen.seeds import derive_seed
@@ -125,8 +126,9 @@ class ProGen:
             return []
         features, labels = started(self._stm, samples, self._task)
         chosen: list[Demonstration] = []
+        keys = self._keys(samples)
         for pool, rows in self._pools(samples).items():
-            half = self._halved(samples, rows)
+            half = self._halved(rows, labels, keys)
             if self._options.select == "random" or len(half.train) <= self._options.pool_threshold:
                 draw = np.random.default_rng(derive_seed(self._recipe.seed, "pool", round, pool))
                 ranked, harm = draw.permutation(half.train), None
@@ -148,12 +150,7 @@ class ProGen:
 
     def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Train the final STM, with equal weights, on all samples but the most harmful that are to be left out."""
-        kept = np.ones(len(samples), dtype=bool)
-        if self._options.remove_harmful:
-            features, labels = started(self._stm, samples, self._task)
-            for rows in self._pools(samples).values():
-                scored, harm = self._influence(features, labels, self._halved(samples, rows))
-                kept[_worst(scored, harm, labels, self._options.remove_harmful)] = False
+        kept = self._kept(samples) if self._options.remove_harmful else np.ones(len(samples), dtype=bool)
         return train_on(np.flatnonzero(kept), samples, stm=self._stm, task=self._task)
 
     def example(self, label: str) -> str:
@@ -189,22 +186,28 @@ class ProGen:
             return {SHARED: np.arange(len(samples))}
         return rows_by_plm(samples, self._plms)
 
-    def _halved(self, samples: Sequence[Sample], rows: IntArray) -> _Half:
+    def _kept(self, samples: Sequence[Sample]) -> NDArray[np.bool_]:
+        """Return which samples (n,) do not harm so much that they are left out."""
+        kept, keys = np.ones(len(samples), dtype=bool), self._keys(samples)
+        features, labels = started(self._stm, samples, self._task)
+        for rows in self._pools(samples).values():
+            scored, harm = self._influence(features, labels, self._halved(rows, labels, keys))
+            kept[_worst(scored, harm, labels, self._options.remove_harmful)] = False
+        return kept
+
+    def _halved(self, rows: IntArray, labels: IntArray, keys: IntArray) -> _Half:
         """Hold out the same share of each label: few samples that judge would else favour one label by chance."""
         cap = max(1, self._options.validation // len(self._task.labels))
-        train: list[int] = []
-        validation: list[int] = []
-        for label in self._task.labels:
-            own = [int(row) for row in rows if samples[row].label == label]
-            own.sort(key=self._drawn(samples))
+        train, validation = [rows[:0]], [rows[:0]]
+        for label in range(len(self._task.labels)):
+            own = _ordered(rows[labels[rows] == label], keys)
             count = min(max(1, round(len(own) * self._options.held_out)), cap, max(0, len(own) - 1))
-            validation += own[:count]
-            train += own[count:]
-        train.sort(key=self._drawn(samples))
-        return _Half(np.array(train, dtype=np.int64), np.array(validation, dtype=np.int64))
+            validation.append(own[:count])
+            train.append(own[count:])
+        return _Half(_ordered(np.concatenate(train), keys), np.concatenate(validation))
 
-    def _drawn(self, samples: Sequence[Sample]) -> Callable[[int], int]:
-        return lambda row: derive_seed(self._recipe.seed, "held out", samples[row].id)
+    def _keys(self, samples: Sequence[Sample]) -> IntArray:
+        return drawn(samples, self._recipe.seed, "held out")
 
     def _influence(self, features: Features, labels: IntArray, half: _Half) -> tuple[IntArray, FloatArray]:
         """Return the rows that were scored and their influence, below 0 where a sample helps."""
@@ -250,6 +253,10 @@ def mixed(plain: str, few: Sequence[str], ratio: float, longest: int) -> list[st
         before, after = (floor(upto * share + Fraction(1, 2)) for upto in (place, place + 1))
         prompts.append(few[before % count] if after > before else plain)
     return prompts
+
+
+def _ordered(rows: IntArray, keys: IntArray) -> IntArray:
+    return rows[np.argsort(keys[rows], kind="stable")]
 
 
 def _worst(rows: IntArray, harm: FloatArray, labels: IntArray, share: float) -> IntArray:

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from synthgen.downstream.bilevel import Bilevel, SampleWeights, learn_weights
-from synthgen.downstream.stm import STM, FloatArray, IntArray
+from synthgen.downstream.stm import STM, Features, FloatArray, IntArray
 from synthgen.errors import UserError
 from synthgen.methods.base import Weighed
 from synthgen.methods.trained import label_ids, started, train_on
@@ -55,16 +55,20 @@ class SunGen(ZeroGen):
 
     def weigh(self, samples: Sequence[Sample]) -> Weighed:
         """Learn the weights and train the final STM by them."""
-        options, n_labels = self._weighing, len(self._task.labels)
-        features, labels = started(self._stm, samples, self._task)
-        seed = derive_seed(self._recipe.seed, "outer")
-        learned = learn_weights(self._stm.fit, features, labels, n_labels=n_labels, seed=seed, settings=options)
-        notes = self._said(learned)
-        if options.use != "weights":
-            kept = self._kept(learned.weights, samples)
+        if self._weighing.use != "weights":
+            weights, notes = self._learnt(*started(self._stm, samples, self._task))
+            kept = self._kept(weights, samples)
             return train_on(kept, samples, stm=self._stm, task=self._task)._replace(notes=notes)
-        weights = learned.weights / learned.weights.mean()
-        return Weighed(weights, self._stm.fit(features, labels, weights, n_labels=n_labels), notes)
+        features, labels = started(self._stm, samples, self._task)
+        weights, notes = self._learnt(features, labels)
+        weights = weights / weights.mean()
+        return Weighed(weights, self._stm.fit(features, labels, weights, n_labels=len(self._task.labels)), notes)
+
+    def _learnt(self, features: Features, labels: IntArray) -> tuple[FloatArray, list[str]]:
+        """Return the weights (n,) and what to say of them."""
+        seed, n_labels = derive_seed(self._recipe.seed, "outer"), len(self._task.labels)
+        learned = learn_weights(self._stm.fit, features, labels, n_labels=n_labels, seed=seed, settings=self._weighing)
+        return learned.weights, self._said(learned)
 
     def _kept(self, weights: FloatArray, samples: Sequence[Sample]) -> IntArray:
         """Return the rows of the highest keys of each label; each label keeps one at least."""

@@ -156,7 +156,8 @@ class Wasp:
         self, round: int, samples: Sequence[Sample], labels: IntArray, votes: FloatArray
     ) -> dict[str, float]:
         """Return the softmax over scores: a PLM's share of the near votes, by its share of the samples (mean 1)."""
-        owners = np.array([self._plms.index(sample.plm) for sample in samples])
+        place = {plm: number for number, plm in enumerate(self._plms)}
+        owners = np.fromiter((place[sample.plm] for sample in samples), np.int64, len(samples))
         size = np.bincount(owners, minlength=len(self._plms))
         if self.shares:
             mass = self.shares.cast(round, samples, labels, owners, len(self._plms))

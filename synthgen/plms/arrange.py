@@ -1,11 +1,12 @@
 """A run's PLMs as they will be served: each looked up, given an engine and a place; nothing is loaded yet."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synthgen.errors import UserError
 from synthgen.plms.catalog import PLM, POOL, catalog, plm_of
 from synthgen.plms.choose import Chosen, choose_engine
+from synthgen.plms.engines import ENGINES
 from synthgen.plms.hardware import gpus, host_memory
 from synthgen.plms.lookup import BYTES, look_up
 from synthgen.plms.placement import DoesNotFitError, Group, Need, place
@@ -27,7 +28,7 @@ class Arrangement:
 
     def loads(self, rounds: int) -> int:
         """Return how often a model is loaded in a run of ``rounds`` rounds, at most."""
-        local = sum(choice.engine not in {"server", "scripted", POOL} for choice in self.chosen.values())
+        local = sum(not _loads_nothing(choice.engine) for choice in self.chosen.values())
         return local * (rounds if len(self.groups) > 1 else 1)
 
     @property
@@ -47,7 +48,7 @@ def arrange(plms: Sequence[PLM], wanted: str, *, look: bool = True) -> Arrangeme
     chosen: dict[str, Chosen] = {}
     for plm in plms:
         known = plm
-        if look and wanted != "scripted":
+        if look and not (wanted in ENGINES and ENGINES[wanted].any_plm):
             if plm.urls:
                 from synthgen.plms.engines.server.discover import discover
 
@@ -68,12 +69,13 @@ def arrange(plms: Sequence[PLM], wanted: str, *, look: bool = True) -> Arrangeme
     except DoesNotFitError as error:
         plm = next(plm for plm in found if plm.name == error.plm)
         raise UserError(_too_large(plm, chosen[plm.name].engine, error, gpu=bool(machine))) from None
-    return Arrangement(tuple(found), chosen, tuple(groups), {need.plm: need.memory for need in needs})
+    placed = tuple(_shared(group, chosen) for group in groups)
+    return Arrangement(tuple(found), chosen, placed, {need.plm: need.memory for need in needs})
 
 
 def need_of(plm: PLM, engine: str, *, gpu: bool) -> Need:
     """Return what ``plm`` needs when ``engine`` runs it, on a GPU or on this machine's CPU."""
-    if engine in {"server", "scripted", POOL}:
+    if _loads_nothing(engine) or ENGINES[engine].inner:
         return Need(plm.name, 0.0, "elsewhere")
     memory, serving = plm.memory, plm.serving
     if gpu:
@@ -85,6 +87,16 @@ def need_of(plm: PLM, engine: str, *, gpu: bool) -> Need:
         # The catalog counts 16-bit weights; a CPU computes in 32 unless it is told otherwise.
         memory *= max(1.0, 4 / BYTES.get(plm.dtype, 2))
     return Need(plm.name, (memory or 0.0) + VLLM_ON_CPU if engine == "vllm" else memory, "host")
+
+
+def _loads_nothing(engine: str) -> bool:
+    return engine in {"server", POOL} or ENGINES[engine].any_plm
+
+
+def _shared(group: Group, chosen: Mapping[str, Chosen]) -> Group:
+    """Give those of a group that write on a cluster equal shares of it."""
+    there = [name for name in group.slots if chosen[name].engine in ENGINES and ENGINES[chosen[name].engine].inner]
+    return Group({**group.slots, **{name: replace(group.slots[name], share=1 / len(there)) for name in there}})
 
 
 def _too_large(plm: PLM, engine: str, error: DoesNotFitError, *, gpu: bool) -> str:

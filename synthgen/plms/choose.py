@@ -29,7 +29,8 @@ def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
     """Return the engine for ``plm`` when the user wants ``wanted``, auto or one of ``ENGINES``.
 
     ``auto`` takes a PLM's servers where it has any, vLLM where there is a GPU, transformers elsewhere. Encoder-decoders
-    go through transformers in any case. Raises ``UserError`` where the engine cannot run this PLM or is not here.
+    go through transformers in any case; a PLM behind a server needs no cluster. Raises ``UserError`` where the engine
+    cannot run this PLM or is not here.
     """
     if wanted != "auto" and wanted not in ENGINES:
         raise UserError(f"There is no engine {wanted!r}{nearest(wanted, ['auto', *ENGINES])}")
@@ -46,6 +47,8 @@ def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
             f"{plm.model} runs code from its repository; if you trust it, add "
             f"--set serving.{plm.name}.trust_remote_code=true."
         )
+    if wanted != "auto" and ENGINES[wanted].inner:
+        return _on_cluster(plm, wanted)
     if plm.engine == "transformers":
         expected = wanted == "vllm" or (wanted == "auto" and gpu and plm.size != "pocket" and bool(vllm_python()))
         why = f"{plm.name} runs through transformers: vLLM does not serve encoder-decoders." if expected else None
@@ -55,6 +58,19 @@ def choose_engine(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
             raise UserError(f"{plm.model} runs through vLLM only; take --engine auto, or leave {plm.name} out.")
         return Chosen("transformers")
     return _with_vllm(plm, wanted, gpu=gpu)
+
+
+def _on_cluster(plm: PLM, wanted: str) -> Chosen:
+    """Leave to a cluster's engine what is to run a PLM there, but for PLMs that only one engine can run."""
+    inner = ENGINES[wanted].inner
+    if plm.engine == "transformers":
+        why = f"{plm.name} runs through transformers: vLLM does not serve encoder-decoders."
+        return Chosen("ray:transformers", why if inner == "vllm" else None)
+    if plm.size == "pocket" and inner == "auto":
+        return Chosen("ray:transformers")
+    if plm.engine == "vllm" and inner == "transformers":
+        raise UserError(f"{plm.model} runs through vLLM only; take --engine ray, or leave {plm.name} out.")
+    return Chosen("ray:vllm" if plm.engine == "vllm" else wanted)
 
 
 def _with_vllm(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
@@ -72,6 +88,6 @@ def _with_vllm(plm: PLM, wanted: str, *, gpu: bool) -> Chosen:
 def _idle_settings(plm: PLM, wanted: str) -> str | None:
     """Return what does nothing for a PLM behind a server, in a sentence; None where that is nothing."""
     idle = sorted(plm.serving.model_fields_set - FOR_SERVERS)
-    if wanted in {"vllm", "transformers"}:
+    if wanted not in {"auto", "server"}:
         idle.insert(0, f"--engine {wanted}")
     return f"{plm.name} is behind a server: {', '.join(idle)} does nothing for it." if idle else None

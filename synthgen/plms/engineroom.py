@@ -10,11 +10,11 @@ from types import TracebackType
 from synthgen.errors import SynthgenError
 from synthgen.events import Loading, Note, Observer
 from synthgen.plms.arrange import Arrangement
-from synthgen.plms.engines import open_engine
+from synthgen.plms.engines import ENGINES, open_engine
 from synthgen.plms.engines.base import Engine, Sleeper
 from synthgen.plms.engines.vllm.flags import Slot
 
-ELSEWHERE = {"server", "vllm"}
+ELSEWHERE = {"server", "vllm", *(name for name, row in ENGINES.items() if row.inner)}
 """Engines that work outside this process, so that several can write at the same time."""
 
 
@@ -106,7 +106,7 @@ class EngineRoom:
             log=self._logs / f"{name}.log",
             tell=tell,
         )
-        if choice.engine not in {"server", "scripted"}:
+        if choice.engine not in {"server", "scripted", "ray:scripted"}:
             self.loads[name] += 1
         return engine
 

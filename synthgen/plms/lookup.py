@@ -66,7 +66,7 @@ def _configuration(plm: PLM, folder: Path) -> dict[str, Any]:
         loaded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"The folder of {plm.name} holds no model: it has no config.json.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"The config.json of {plm.name} cannot be read ({' '.join(str(error).split())}).") from None
     if not isinstance(loaded, dict):
         raise UserError(f"The config.json of {plm.name} is not a model's configuration.")

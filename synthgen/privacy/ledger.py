@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from zlib import crc32
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.privacy.accounting import gaussian_epsilon, zcdp_epsilon
@@ -81,10 +82,10 @@ class Ledger:
 
     def _read(self) -> None:
         try:
-            held = json.loads(self._path.read_text(encoding="utf-8"))
+            held = unsealed(json.loads(self._path.read_text(encoding="utf-8")))
             promised, rows = held["promised"], held["releases"]
             self._releases = [Release(**{**row, "cost": float(row["cost"])}) for row in rows]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise SynthgenError(
                 f"{self._path} is damaged: what was spent is not known, so nothing more is released; start a new run."
             ) from None
@@ -127,7 +128,11 @@ def spent_epsilon(releases: list[Release], delta: float) -> float:
 
 
 def write_durably(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON beside ``path``, force it to the disk, and rename over it: after a power cut it is old or new."""
+    """Write JSON beside ``path``, force it to the disk, and rename over it: after a power cut it is old or new.
+
+    Its ``crc32`` tells of damage; see ``unsealed``.
+    """
+    value = {**value, "crc32": _checksum(value)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(partial_name(path.name))
     with partial.open("w", encoding="utf-8") as file:
@@ -142,6 +147,19 @@ def write_durably(path: Path, value: dict[str, Any]) -> None:
             os.fsync(opened)
         finally:
             os.close(opened)
+
+
+def unsealed(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``write_durably`` was given. Raises ``ValueError`` where it was damaged; older files pass."""
+    rest = {name: what for name, what in value.items() if name != "crc32"}
+    if value.get("crc32") not in (None, _checksum(rest)):
+        raise ValueError("another checksum")
+    return rest
+
+
+def _checksum(value: dict[str, Any]) -> str:
+    # Through JSON and back: what is written may have keys that are numbers.
+    return f"{crc32(json.dumps(json.loads(json.dumps(value)), sort_keys=True).encode()):08x}"
 
 
 def partial_name(name: str) -> str:

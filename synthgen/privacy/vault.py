@@ -14,7 +14,7 @@ from synthgen.downstream.stm import FloatArray, IntArray
 from synthgen.errors import SynthgenError
 from synthgen.privacy.accounting import gaussian_sigma, selection_epsilon
 from synthgen.privacy.clipping import UP
-from synthgen.privacy.ledger import Ledger, Release, partial_name, write_durably
+from synthgen.privacy.ledger import Ledger, Release, partial_name, unsealed, write_durably
 from synthgen.privacy.noise import SeededSource, Source, SystemSource, exponential_choice, noised_steps
 from synthgen.privacy.parties import Records
 from synthgen.privacy.sealed import sealed
@@ -249,7 +249,7 @@ def _adopt(partial: Path) -> None:
     """Take what a crash left beside ``votes.json``: it may have been read, so it must not be drawn a second time."""
     try:
         json.loads(partial.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SynthgenError(
             f"{partial} was cut short by a crash: part of a release may have been read, and it cannot be made again "
             "within the promise; start a new run."
@@ -270,12 +270,9 @@ def _loaded(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        loaded = None
-    if not isinstance(loaded, dict):
-        raise SynthgenError(f"{path} is damaged; what was released in that round is lost; start a new run.")
-    return loaded
+        return unsealed(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError, RecursionError):
+        raise SynthgenError(f"{path} is damaged; what was released in that round is lost; start a new run.") from None
 
 
 def _full(round: int, name: str) -> str:

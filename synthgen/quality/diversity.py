@@ -1,7 +1,9 @@
 """How varied texts are: self-BLEU, vocabulary, distinct n-grams, repeats."""
 
 import re
-from collections.abc import Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import chain, islice, pairwise
 from typing import Any
 
@@ -17,9 +19,42 @@ SAMPLE = 1000
 RUNNING_WORDS = 10_000
 ORDERS = 5
 NEAR_DUPLICATE = 0.8
+AT_ONCE = 1024
+"""Texts whose words are in memory at once."""
 _SHUFFLES = 10
 _EPSILON = 0.1
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:['’][^\W_]+)*|\S")
+
+
+class Counted:
+    """What of the words of texts is kept as they stream past: how many each has, and the different ones of all."""
+
+    def __init__(self) -> None:
+        self.lengths = array("q")
+        self.types: set[str] = set()
+
+    def add(self, tokens: Sequence[str]) -> None:
+        """Count the words of one more text."""
+        self.lengths.append(len(tokens))
+        self.types.update(tokens)
+
+
+class Repeats:
+    """How many texts repeat an earlier one, in the order in which they are given, as curation would find."""
+
+    def __init__(self) -> None:
+        self._memory = Memory(NEAR_DUPLICATE)
+        self._found: Counter[Reason | None] = Counter()
+
+    def add(self, texts: Sequence[Sequence[str]], labels: Sequence[str]) -> None:
+        """Look at the words of some more texts."""
+        self._found.update(self._memory.judge(texts, labels))
+
+    def shares(self) -> dict[str, float]:
+        """Return the shares of all texts; see ``repeats``."""
+        total, kinds = self._found.total(), (Reason.DUPLICATE, Reason.TWO_LABELS, Reason.NEAR_DUPLICATE)
+        names = ("duplicates", "two_labels", "near_duplicates")
+        return {name: self._found[kind] / total for name, kind in zip(names, kinds, strict=True)}
 
 
 def diversity(texts: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
@@ -28,16 +63,24 @@ def diversity(texts: Sequence[str], *, seed: int = 0) -> dict[str, Any]:
     ``self_bleu`` (1 to 5, as a list) and ``distinct`` (1 and 2) are of ``sampled`` texts drawn by ``seed``.
     ``types_per_10k`` is None where the texts have fewer running words.
     """
-    split = [words(text) for text in texts]
+    counted = Counted()
+    for text in texts:
+        counted.add(words(text))
+    return diversity_of(counted, texts.__getitem__, seed=seed)
+
+
+def diversity_of(counted: Counted, text: Callable[[int], str], *, seed: int) -> dict[str, Any]:
+    """Return ``diversity`` of texts that have been counted; of ``text``, by row, some thousand are asked for."""
     rng = np.random.default_rng(seed)
-    drawn = np.sort(rng.permutation(len(texts))[:SAMPLE])
-    lengths = [len(tokens) for tokens in split]
+    lengths = np.array(counted.lengths, dtype=np.int64)
+    drawn = [text(row) for row in np.sort(rng.permutation(len(lengths))[:SAMPLE]).tolist()]
+    split = [words(one) for one in drawn]
     return {
         "sampled": len(drawn),
-        "self_bleu": self_bleu([bleu_tokens(texts[row]) for row in drawn]),
-        "distinct": [_distinct([split[row] for row in drawn], order) for order in (1, 2)],
-        "types": len(set().union(*split)),
-        "types_per_10k": _types_in_running_words(split, rng),
+        "self_bleu": self_bleu([bleu_tokens(one) for one in drawn]),
+        "distinct": [_distinct(split, order) for order in (1, 2)],
+        "types": len(counted.types),
+        "types_per_10k": _types_in_running_words(lengths, text, rng),
         "mean_words": float(np.mean(lengths)),
     }
 
@@ -48,20 +91,11 @@ def repeats(texts: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
     ``duplicates``: the same words under the same label, case and punctuation aside; ``two_labels``: under another
     label; ``near_duplicates``: neither, but with a Jaccard similarity of word pairs of at least 0.8.
     """
-    memory = Memory(NEAR_DUPLICATE)
-    found = {Reason.DUPLICATE: 0, Reason.TWO_LABELS: 0, Reason.NEAR_DUPLICATE: 0}
-    for text, label in zip(texts, labels, strict=True):
-        tokens = words(text)
-        reason = memory.find(tokens, label)
-        if reason is None:
-            memory.add(tokens, label)
-        else:
-            found[reason] += 1
-    return {
-        "duplicates": found[Reason.DUPLICATE] / len(texts),
-        "two_labels": found[Reason.TWO_LABELS] / len(texts),
-        "near_duplicates": found[Reason.NEAR_DUPLICATE] / len(texts),
-    }
+    found = Repeats()
+    for begin in range(0, len(texts), AT_ONCE):
+        part = slice(begin, begin + AT_ONCE)
+        found.add([words(text) for text in texts[part]], labels[part])
+    return found.shares()
 
 
 def bleu_tokens(text: str) -> list[str]:
@@ -139,11 +173,15 @@ def _distinct(split: Sequence[Sequence[str]], order: int) -> float:
     return len(set(grams)) / max(len(grams), 1)
 
 
-def _types_in_running_words(split: Sequence[Sequence[str]], rng: np.random.Generator) -> float | None:
-    if sum(map(len, split)) < RUNNING_WORDS:
+def _types_in_running_words(
+    lengths: NDArray[np.int64], text: Callable[[int], str], rng: np.random.Generator
+) -> float | None:
+    if lengths.sum() < RUNNING_WORDS:
         return None
     found = []
     for _ in range(_SHUFFLES):
-        shuffled = chain.from_iterable(split[row] for row in rng.permutation(len(split)))
+        order = rng.permutation(len(lengths))
+        enough = int(np.searchsorted(np.cumsum(lengths[order]), RUNNING_WORDS)) + 1
+        shuffled = chain.from_iterable(words(text(row)) for row in order[:enough].tolist())
         found.append(len(set(islice(shuffled, RUNNING_WORDS))))
     return float(np.mean(found))

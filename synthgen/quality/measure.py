@@ -1,11 +1,15 @@
 """All figures of a dataset besides accuracy, in plain numbers."""
 
-from collections.abc import Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.quality.diversity import diversity, repeats
+from synthgen.curate.words import words
+from synthgen.quality.diversity import AT_ONCE, Counted, Repeats, diversity_of
 
 if TYPE_CHECKING:
     from synthgen.downstream.stm import STM
@@ -29,15 +33,11 @@ def measure(
     All of ``quality.diversity`` and ``repeats``; ``by_plm`` with the diversity of what each of two or more ``plms``
     wrote; ``label_noise`` (see there) with an ``stm``, which is started anew, else None; ``frechet`` (see
     ``distance_to``) with an ``embedder`` and a ``reference``, else None. ``labels`` and ``plms`` are names, one a text;
-    ``label_names`` are all labels of the task. No gold is involved. Raises ``ValueError`` for fewer than two texts.
+    ``label_names`` are all labels of the task. No gold is involved. The texts may be on disk: they are read one after
+    the other, and a few thousand once more; the search for repeats keeps some bytes a word. Raises ``ValueError`` for
+    fewer than two texts.
     """
-    found: dict[str, Any] = {
-        **diversity(texts, seed=seed),
-        **repeats(texts, labels),
-        "by_plm": _by_plm(texts, plms, seed) if plms else {},
-        "label_noise": None,
-        "frechet": None,
-    }
+    found: dict[str, Any] = {**_read_once(texts, labels, plms, seed), "label_noise": None, "frechet": None}
     if stm is not None:
         from synthgen.quality.label_noise import label_noise
 
@@ -50,10 +50,33 @@ def measure(
     return found
 
 
-def _by_plm(texts: Sequence[str], plms: Sequence[str], seed: int) -> dict[str, Any]:
-    by_plm: dict[str, list[str]] = {}
-    for text, plm in zip(texts, plms, strict=True):
-        by_plm.setdefault(plm, []).append(text)
-    if len(by_plm) < 2:
-        return {}
-    return {plm: diversity(own, seed=seed) for plm, own in sorted(by_plm.items()) if len(own) > 1}
+def _read_once(texts: Sequence[str], labels: Sequence[str], plms: Sequence[str] | None, seed: int) -> dict[str, Any]:
+    """Return ``diversity``, ``repeats`` and ``by_plm`` of texts that are read in one go but for those drawn."""
+    whole, repeated = Counted(), Repeats()
+    by_plm: defaultdict[str, Counted] = defaultdict(Counted)
+    rows: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+    for tokens, own_labels, own_plms in _blocks(texts, labels, plms):
+        repeated.add(tokens, own_labels)
+        for text, plm in zip(tokens, own_plms, strict=True):
+            rows[plm].append(len(whole.lengths))
+            whole.lengths.append(len(text))
+            by_plm[plm].add(text)
+    whole.types = set().union(*(counted.types for counted in by_plm.values()))
+    return {
+        **diversity_of(whole, texts.__getitem__, seed=seed),
+        **repeated.shares(),
+        "by_plm": {
+            plm: diversity_of(counted, lambda row, own=rows[plm]: texts[own[row]], seed=seed)  # type: ignore[misc]
+            for plm, counted in sorted(by_plm.items())
+            if len(by_plm) > 1 and len(counted.lengths) > 1
+        },
+    }
+
+
+def _blocks(
+    texts: Sequence[str], labels: Sequence[str], plms: Sequence[str] | None
+) -> Iterator[tuple[list[list[str]], list[str], list[str]]]:
+    """Yield the words, labels and PLMs of some texts at a time."""
+    each = zip(texts, labels, plms if plms else repeat("", len(texts)), strict=True)
+    while block := list(islice(each, AT_ONCE)):
+        yield [words(text) for text, _, _ in block], [label for _, label, _ in block], [plm for _, _, plm in block]

@@ -113,7 +113,7 @@ def _ledger(path: Path) -> dict[str, Any] | None:
         return None
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise UserError(f"{path} is damaged; what was spent is not known, so no card can say it.") from None
 
 

@@ -14,10 +14,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from synthgen.report.drawn import hashes
 from synthgen.report.figures import INK, QUIET, house_style, new_figure, notice, save_figure, words
 from synthgen.report.wording import clean
-from synthgen.seeds import short_id
 
+COLUMNS = ("id", "plm", "confidence", "variability", "correctness")
 MOST_POINTS = 10_000
 # Orange to blue is read by every common colour vision, and the markers repeat it for print and for grey.
 BINS = (
@@ -36,8 +37,8 @@ class _Points(NamedTuple):
     variability: NDArray[np.float64]
     confidence: NDArray[np.float64]
     bin: NDArray[np.int64]
-    order: NDArray[np.int64]
-    plm: NDArray[np.str_]
+    rank: NDArray[np.uint64]
+    plm: NDArray[np.int64]
 
     def of(self, mask: NDArray[Any]) -> "_Points":
         return _Points(*(column[mask] for column in self))
@@ -55,10 +56,10 @@ def cartography_figure(dynamics: Any, *, title: str = "") -> Figure:
     (floats in [0, 1]). Rows with a missing value are left out. A panel draws at most ``MOST_POINTS`` points, chosen by
     a hash of their ids, and its title says so; counts and means are always those of all points.
     """
-    points = _read(dynamics)
-    plms = list(dict.fromkeys(points.plm.tolist()))
-    panels = [(plm, points.of(points.plm == plm)) for plm in plms]
-    if len(plms) != 1:
+    names, points = _read(dynamics)
+    codes, first = np.unique(points.plm, return_index=True)
+    panels = [(names[code], points.of(points.plm == code)) for code in codes[np.argsort(first)].tolist()]
+    if len(panels) != 1:
         panels.append(("all PLMs", points))
     columns = _columns(len(panels))
     rows = ceil(len(panels) / columns)
@@ -74,18 +75,19 @@ def cartography_figure(dynamics: Any, *, title: str = "") -> Figure:
     return figure
 
 
-def _read(dynamics: Any) -> _Points:
-    table = dynamics.select(["id", "plm", "confidence", "variability", "correctness"])
+def _read(dynamics: Any) -> tuple[list[str], _Points]:
+    """Return the names of the PLMs, and the points, whose ``plm`` is a place in them."""
+    table = dynamics.select(COLUMNS)
     confidence, variability, correctness = (
         table[name].to_numpy().astype(np.float64) for name in ("confidence", "variability", "correctness")
     )
-    order = np.argsort(np.array([short_id(name) for name in table["id"].to_pylist()], dtype=str), kind="stable")
-    plm = np.array([clean(name) for name in table["plm"].to_pylist()], dtype=str)
+    plm = table["plm"].combine_chunks().dictionary_encode()
+    names = list(dict.fromkeys(map(clean, plm.dictionary.to_pylist())))
+    place = np.array([names.index(clean(name)) for name in plm.dictionary.to_pylist()], dtype=np.int64)
     finite = np.isfinite(confidence) & np.isfinite(variability) & np.isfinite(correctness)
     bins = np.clip(np.floor(np.where(finite, correctness, 0) * len(BINS) + 1e-9), 0, len(BINS) - 1).astype(np.int64)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return _Points(variability, confidence, bins, rank, plm).of(finite)
+    rank = hashes(table["id"].combine_chunks().cast("binary"))
+    return names, _Points(variability, confidence, bins, rank, place[plm.indices.to_numpy()]).of(finite)
 
 
 def _columns(panels: int) -> int:
@@ -94,7 +96,7 @@ def _columns(panels: int) -> int:
 
 def _panel(axes: Any, name: str, points: _Points) -> None:
     total = len(points.bin)
-    shown = points.of(points.order.argsort()[:MOST_POINTS])
+    shown = points.of(points.rank.argsort(kind="stable")[:MOST_POINTS])
     counts = np.bincount(shown.bin, minlength=len(BINS))
     # The fullest bin first and its points smallest, so that the rare ones are not buried.
     for which in np.argsort(-counts, kind="stable"):

@@ -34,24 +34,32 @@ def read_counts(parquet: Path | None, metrics: Mapping[str, Any]) -> Counts:
         given = [Table((head, "samples"), tuple((metrics.get(key) or {}).items())) for head, key in told]
         labels = tuple(metrics.get("samples_by_label") or ())
         return Counts(metrics.get("samples") or 0, labels, (), tuple(given))
+    import pyarrow as pa
     import pyarrow.parquet as pq
     from datasets import Features
 
     schema = pq.read_schema(parquet)
     names = Features.from_arrow_schema(schema)["label"].names
     kinds = tuple(name for name in ("label", "round", "attribute") if name in schema.names)
-    table = pq.read_table(parquet, columns=["plm", *kinds])
-    plms = table["plm"].to_pylist()
+    heads: dict[str, None] = {}
+    tallies: dict[str, Counter[tuple[Any, str]]] = {kind: Counter() for kind in kinds}
+    with pq.ParquetFile(parquet) as file:
+        rows = file.metadata.num_rows
+        for batch in file.iter_batches(columns=["plm", *kinds]):
+            table = pa.table(batch)
+            heads |= dict.fromkeys(table["plm"].unique().to_pylist())
+            for kind, tally in tallies.items():
+                for row in table.group_by([kind, "plm"]).aggregate([([], "count_all")]).to_pylist():
+                    tally[names[row[kind]] if kind == "label" else row[kind], row["plm"]] += row["count_all"]
     tables = []
-    for kind in kinds:
-        values = [names[value] for value in table[kind].to_pylist()] if kind == "label" else table[kind].to_pylist()
-        order = names if kind == "label" else sorted(set(values), key=lambda value: (value is None, value))
-        tables.append(_cross(kind, order[:_MANY], values, plms))
-    return Counts(table.num_rows, tuple(names), tuple(schema.names), tuple(tables))
+    for kind, tally in tallies.items():
+        values = {value for value, _ in tally}
+        order = names if kind == "label" else sorted(values, key=lambda value: (value is None, value))
+        tables.append(_cross(kind, order[:_MANY], tally, list(heads)))
+    return Counts(rows, tuple(names), tuple(schema.names), tuple(tables))
 
 
-def _cross(kind: str, order: Sequence[Any], values: Sequence[Any], plms: Sequence[str]) -> Table:
-    tally, heads = Counter(zip(values, plms, strict=True)), list(dict.fromkeys(plms))
+def _cross(kind: str, order: Sequence[Any], tally: Mapping[tuple[Any, str], int], heads: Sequence[str]) -> Table:
     lines = [[tally[value, plm] for plm in heads] for value in order]
     both = [(value, *line, *([sum(line)] if len(heads) > 1 else [])) for value, line in zip(order, lines, strict=True)]
     return Table((kind, *heads, *(["all"] if len(heads) > 1 else [])), tuple(both))

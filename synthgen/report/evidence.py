@@ -41,7 +41,7 @@ def read_evidence(folder: Path) -> Evidence:
                     held = examples.setdefault(row["reason"], [])
                     if len(held) < EXAMPLES:
                         held.append(row)
-        except (KeyError, jsonlines.Error):
+        except (KeyError, TypeError, ValueError, RecursionError, jsonlines.Error):
             raise _damaged(path) from None
     votes = {int(path.parent.name): _object(path) for path in sorted(folder.glob("rounds/*/votes.json"))}
     ledger = folder / "ledger.json"
@@ -51,7 +51,7 @@ def read_evidence(folder: Path) -> Evidence:
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _damaged(path) from None
     if not isinstance(found, dict):
         raise _damaged(path)

@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from synthgen.report.evidence import Evidence
 from synthgen.report.points import worded_scores
+from synthgen.report.ranking import Samples
+from synthgen.runs.sample_table import SampleTable
 
 OPEN = 4
 _EXAMPLES = 4
 
 
 def rounds_of_feedback(
-    samples: Sequence[Mapping[str, Any]],
+    samples: Samples,
     demonstrations: Sequence[Sequence[Mapping[str, Any]]],
     evidence: Evidence,
     accuracy: Sequence[float | None],
@@ -23,7 +27,7 @@ def rounds_of_feedback(
     None after the last round, else what the next round made: ``samples`` (how many), ``rejected`` by reason,
     ``accuracy`` after it and before (shares or None), and as ``examples`` a sample of each of some PLMs.
     """
-    told = []
+    table, told = SampleTable.of(samples), []
     for number, chosen in enumerate(demonstrations):
         if not chosen:
             continue
@@ -34,7 +38,7 @@ def rounds_of_feedback(
                 "count": len(shown),
                 "shown": shown[:OPEN],
                 "rest": shown[OPEN:],
-                "led": _led(number + 1, samples, evidence, accuracy),
+                "led": _led(number + 1, table, evidence, accuracy),
             }
         )
     return told
@@ -50,11 +54,11 @@ def _varied(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _led(
-    number: int, samples: Sequence[Mapping[str, Any]], evidence: Evidence, accuracy: Sequence[float | None]
+    number: int, table: SampleTable, evidence: Evidence, accuracy: Sequence[float | None]
 ) -> dict[str, Any] | None:
-    made = [sample for sample in samples if sample["round"] == number]
+    made = table.taken(np.flatnonzero(table.round == number))
     rejected = evidence.rejected.get(number, {})
-    if not made and not rejected:
+    if not len(made) and not rejected:
         return None
     after = accuracy[number] if number < len(accuracy) else None
     before = accuracy[number - 1] if number - 1 < len(accuracy) else None
@@ -64,16 +68,16 @@ def _led(
         "rejected": sorted(rejected.items(), key=lambda item: (-item[1], item[0])),
         "accuracy": after,
         "change": None if after is None or before is None else 100 * (after - before),
-        "examples": _examples(made),
+        "examples": made.rows(_examples(made)),
     }
 
 
-def _examples(made: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return a sample of each of some PLMs, of one label after the other where the PLM wrote for it."""
-    labels = list(dict.fromkeys(sample["label"] for sample in made))
-    plms = list(dict.fromkeys(sample["plm"] for sample in made))[:_EXAMPLES]
-    written = [[sample for sample in made if sample["plm"] == plm] for plm in plms]
-    return [
-        next((one for one in own if one["label"] == labels[place % len(labels)]), own[0])
-        for place, own in enumerate(written)
-    ]
+def _examples(made: SampleTable) -> list[int]:
+    """Return the place of a sample of each of some PLMs, of one label after the other where the PLM wrote for it."""
+    labels, plms = made.present("label"), made.present("plm")[:_EXAMPLES]
+    found = []
+    for place, plm in enumerate(plms):
+        own = np.flatnonzero(made.codes["plm"] == plm)
+        fit = own[made.codes["label"][own] == labels[place % len(labels)]]
+        found.append(int((fit if len(fit) else own)[0]))
+    return found

@@ -86,12 +86,14 @@ def _dataset_info(parquet: Path) -> Mapping[str, Any]:
     from datasets.splits import SplitDict
     from huggingface_hub import DatasetCardData
 
-    table = pq.read_table(parquet)
+    with pq.ParquetFile(parquet) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+        size = sum(batch.nbytes for batch in file.iter_batches())
     info = DatasetInfo(
-        features=Features.from_arrow_schema(table.schema),
-        splits=SplitDict({"train": SplitInfo("train", num_bytes=table.nbytes, num_examples=table.num_rows)}),
+        features=Features.from_arrow_schema(schema),
+        splits=SplitDict({"train": SplitInfo("train", num_bytes=size, num_examples=rows)}),
         download_size=parquet.stat().st_size,
-        dataset_size=table.nbytes,
+        dataset_size=size,
     )
     data = DatasetCardData()
     DatasetInfosDict(default=info).to_dataset_card_data(data)

@@ -3,21 +3,25 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from synthgen.report.cleaned import cleaned_recipe
+from synthgen.report.drawn import drawn
 from synthgen.report.embed import json_block, picture, policy, scripts, template
 from synthgen.report.evidence import Evidence
 from synthgen.report.facts import RunFacts, read_facts
 from synthgen.report.feedback import rounds_of_feedback
 from synthgen.report.points import chosen_by_sample, packed_points, packed_texts
 from synthgen.report.promise import protects
-from synthgen.report.ranking import best_and_worst
+from synthgen.report.ranking import Samples, by_dynamics, ends, with_texts
 from synthgen.report.spending import budget, plm_weights, votes_by_plm
 from synthgen.report.wording import ABSENT, clean, count, duration, percent
+from synthgen.runs.sample_table import SampleTable
 
 _SCRIPTS = ("data.js", "charts.js", "samples.js", "pointing.js", "map.js", "list.js", "run.js")
 _MANY_GROUPS = 40
@@ -28,7 +32,7 @@ def report_html(
     recipe: Mapping[str, Any],
     manifest: Mapping[str, Any],
     metrics: Mapping[str, Any],
-    samples: Sequence[Mapping[str, Any]],
+    samples: Samples,
     dynamics: Any,
     pictures: Mapping[str, Path],
     demonstrations: Sequence[Sequence[Mapping[str, Any]]],
@@ -36,15 +40,23 @@ def report_html(
 ) -> str:
     """Return the page. ``dynamics`` is the last round's pyarrow table or None, ``demonstrations`` one list a round.
 
+    Of more than ``drawn.MOST`` samples the map and the list hold a share, see there; all figures are of all.
     ``pictures`` maps captions to image files, which are embedded: "cartography" and "accuracy" stand in for what is
     interactive, in print and where scripts do not run. A demonstration is a sample's row, with ``scores`` (by name)
     where it was chosen by some. Whatever a PLM or a user wrote stays text, and the page fetches nothing.
     Raises ``OSError`` where a picture cannot be read.
     """
     evidence = evidence or Evidence()
-    groups = [] if dynamics is None else best_and_worst(samples, dynamics, 3)
-    if len(groups) > _MANY_GROUPS:
-        groups = sorted(best_and_worst(samples, dynamics, 1), key=lambda group: group["plm"])
+    table = SampleTable.of(samples)
+    scores = None if dynamics is None else by_dynamics(table, dynamics)
+    found = [group for group in ends(table, scores, 3) if group.size] if scores else []
+    if many := len(found) > _MANY_GROUPS:
+        found = sorted(
+            (replace(group, best=group.best[:1], worst=group.worst[:1]) for group in found), key=lambda group: group.plm
+        )
+    chosen = table.places_of(one["id"] for shown in demonstrations for one in shown)
+    must = [place for group in found for place in (*group.best, *group.worst)]
+    held = table.taken(drawn(table, [*must, *chosen[chosen >= 0].tolist()]))
     facts = read_facts(recipe, manifest, metrics)
     inline = scripts(*_SCRIPTS)
     by_round = list(enumerate(metrics.get("accuracy_by_round") or ()))
@@ -60,23 +72,26 @@ def report_html(
         pictures={caption: picture(path) for caption, path in pictures.items()},
         by_round=by_round,
         by_plm=_descending(metrics.get("accuracy_by_plm")),
-        counts=_counts(samples),
+        counts=_counts(table),
         rejected=_descending(metrics.get("rejected_by_reason")),
         examples=evidence.examples,
-        feedback=rounds_of_feedback(samples, demonstrations, evidence, [value for _, value in by_round]),
+        feedback=rounds_of_feedback(table, demonstrations, evidence, [value for _, value in by_round]),
         weights=_by_name(weights),
-        votes=_by_name(votes_by_plm(evidence.votes, _plms(manifest, samples), samples)),
+        votes=_by_name(votes_by_plm(evidence.votes, _plms(manifest, table), table)),
         budget=budget(evidence.ledger),
         promise=_promise(manifest),
         decontamination=(metrics.get("decontamination") or {}).get("gold"),
         final=metrics.get("accuracy"),
-        many=len(groups) > _MANY_GROUPS,
-        groups=groups,
+        many=many,
+        groups=with_texts(table, scores, found) if scores else [],
         recipe=yaml.safe_dump(cleaned_recipe(recipe), sort_keys=False, allow_unicode=True),
         charts=json_block(_charts(by_round, weights)),
-        points=json_block({**packed_points(samples, dynamics), "chosen": chosen_by_sample(samples, demonstrations)}),
-        texts=json_block(packed_texts(samples)),
-        shown=bool(samples),
+        points=json_block(
+            {**packed_points(held, dynamics), "all": len(table), "chosen": chosen_by_sample(held, demonstrations)}
+        ),
+        texts=json_block(packed_texts(held)),
+        samples=len(table),
+        held=len(held),
     )
 
 
@@ -123,15 +138,18 @@ def _descending(values: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     return sorted((values or {}).items(), key=lambda item: (-(item[1] or 0), item[0]))
 
 
-def _counts(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _counts(table: SampleTable) -> list[dict[str, Any]]:
     """Return one table for labels and one for rounds: a line a PLM, or turned where it would be too wide."""
-    plms = list(dict.fromkeys(sample["plm"] for sample in samples))
-    tables = []
-    for key, heads in (
-        ("label", list(dict.fromkeys(sample["label"] for sample in samples))),
-        ("round", sorted({sample["round"] for sample in samples})),
+    plms, tables = [table.names["plm"][code] for code in table.present("plm")], []
+    labels = [table.names["label"][code] for code in table.present("label")]
+    rounds: list[Any] = np.unique(table.round).tolist()
+    for key, heads, codes, names in (
+        ("label", labels, table.codes["label"], table.names["label"]),
+        ("round", rounds, np.searchsorted(rounds, table.round), rounds),
     ):
-        tally = Counter((sample["plm"], sample[key]) for sample in samples)
+        pairs, numbers = np.unique(table.codes["plm"] * max(len(names), 1) + codes, return_counts=True)
+        both = ((table.names["plm"][pair // len(names)], names[pair % len(names)]) for pair in pairs.tolist())
+        tally = Counter(dict(zip(both, numbers.tolist(), strict=True)))
         lines = [(plm, [tally[plm, head] for head in heads]) for plm in plms]
         first = "PLM"
         if len(heads) > max(_WIDE, len(plms)):
@@ -141,9 +159,9 @@ def _counts(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return tables
 
 
-def _plms(manifest: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> list[str]:
+def _plms(manifest: Mapping[str, Any], table: SampleTable) -> list[str]:
     named = [plm["name"] for plm in manifest.get("plms") or ()]
-    return named or list(dict.fromkeys(sample["plm"] for sample in samples))
+    return named or [table.names["plm"][code] for code in table.present("plm")]
 
 
 def _by_name(by_round: Mapping[int, Mapping[str, float]]) -> dict[str, Any] | None:

@@ -1,25 +1,36 @@
 """The best and the worst samples of each PLM and label, by whatever scored them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-Named = Mapping[str, float]
-"""A sample's scores by name; for influence and votes ``after`` is the round after which they were given."""
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from synthgen.runs.sample_table import Rows, SampleTable, found_in
+
+SCORES = ("id", "confidence", "variability", "correctness", "cross_model_confidence", "cross_model_variability")
+"""The columns of a run's dynamics that say something of a sample as a whole."""
+
+Values = NDArray[Any]
+Samples = SampleTable | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What samples are ranked by: ``known[id]`` are a sample's scores, samples that are not in it have none.
+    """What samples are ranked by. All arrays are of shape (n,), a value a sample, in the order of the samples.
 
-    ``best`` and ``worst`` are the sort keys of the two ends, each the lowest first; an end that is None does not
-    exist. ``notes`` are sentences for whoever reads the ranking.
+    ``values`` are the scores by name, and mean something where ``known``; for influence and votes ``after`` is the
+    round after which they were given. ``best`` and ``worst`` are the sort keys of the two ends, the first decides, each
+    the lowest first; an end that is None does not exist. ``notes`` are sentences for whoever reads the ranking.
     """
 
     by: str
-    known: Mapping[str, Named]
-    best: Callable[[Named], Any] | None
-    worst: Callable[[Named], Any] | None
+    values: Mapping[str, Values]
+    known: NDArray[np.bool_]
+    best: tuple[Values, ...] | None
+    worst: tuple[Values, ...] | None
     notes: tuple[str, ...] = ()
 
 
@@ -38,48 +49,107 @@ class SampleGroup(TypedDict):
     worst: list[dict[str, Any]]
 
 
-def ranked(samples: Iterable[Mapping[str, Any]], scores: Scores, count: int) -> list[SampleGroup]:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The ends of a group by place: which samples a ``SampleGroup`` has, without their texts."""
+
+    plm: str
+    label: str
+    size: int
+    left_out: int
+    best: tuple[int, ...]
+    worst: tuple[int, ...]
+
+
+def ranked(samples: Samples, scores: Scores, count: int) -> list[SampleGroup]:
     """Return up to ``count`` best and worst samples per PLM and label, in order of first appearance.
 
     No sample is at both ends; in a small group the best take the larger half. Ties are settled by the id, so that the
     order of the samples decides nothing within a group.
     """
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for sample in samples:
-        groups.setdefault((sample["plm"], sample["label"]), []).append(sample)
-    return [_group(plm, label, held, scores, count) for (plm, label), held in groups.items()]
+    table = SampleTable.of(samples)
+    return with_texts(table, scores, ends(table, scores, count))
 
 
-def best_and_worst(samples: Iterable[Mapping[str, Any]], dynamics: Any, count: int) -> list[SampleGroup]:
+def ends(table: SampleTable, scores: Scores, count: int) -> list[Ends]:
+    """Return what ``ranked`` does, without the samples' texts."""
+    return [_ends(table, plm, label, held, scores, count) for plm, label, held in table.grouped()]
+
+
+def with_texts(table: SampleTable, scores: Scores, found: Sequence[Ends]) -> list[SampleGroup]:
+    """Return the groups with their samples, which are read in one go."""
+    places = [place for group in found for place in (*group.best, *group.worst)]
+    rows = iter(table.rows(places))
+
+    def scored(places: Iterable[int]) -> list[dict[str, Any]]:
+        named = scores.values.items()
+        return [{"sample": next(rows), **{name: values[place].item() for name, values in named}} for place in places]
+
+    return [
+        {
+            "plm": group.plm,
+            "label": group.label,
+            "by": scores.by,
+            "size": group.size,
+            "left_out": group.left_out,
+            "best": scored(group.best),
+            "worst": scored(group.worst),
+        }
+        for group in found
+    ]
+
+
+def best_and_worst(samples: Samples, dynamics: pa.Table, count: int) -> list[SampleGroup]:
     """Return the groups of ``ranked`` by ``by_dynamics``, but for those in which no sample has dynamics."""
-    return [group for group in ranked(samples, by_dynamics(dynamics), count) if group["size"]]
+    table = SampleTable.of(samples)
+    return [group for group in ranked(table, by_dynamics(table, dynamics), count) if group["size"]]
 
 
-def by_dynamics(dynamics: Any) -> Scores:
-    """Return the scores of a run's pyarrow table of dynamics: confidence, variability, correctness.
+def by_dynamics(table: SampleTable, dynamics: pa.Table) -> Scores:
+    """Return the scores of a run's dynamics: confidence, variability, correctness.
 
     The first two are cross-model where there are several STMs, else of the own STM's training. Best is the highest
     confidence minus variability (learned by all), worst the lowest confidence (learned by none, the mark of a wrong
     label).
     """
-    names = ["id", "confidence", "variability", "correctness", "cross_model_confidence", "cross_model_variability"]
-    known, crossed = {}, False
-    for row in dynamics.select(names).to_pylist():
-        own, cross = (row["confidence"], row["variability"]), (row[names[4]], row[names[5]])
-        confidence, variability = own if None in cross else cross
-        if None not in (confidence, variability, row["correctness"]):
-            crossed = crossed or None not in cross
-            known[row["id"]] = {
-                "confidence": confidence, "variability": variability, "correctness": row["correctness"],
-            }  # fmt: skip
-    over = "between the small models of all PLMs" if crossed else "between the epochs of the PLM's small model"
+    own = aligned(table, dynamics, ("confidence", "variability", "correctness"))
+    cross = aligned(table, dynamics, ("cross_model_confidence", "cross_model_variability"))
+    crossed = np.all([np.isfinite(values) for values in cross.values()], axis=0)
+    confidence = np.where(crossed, cross["cross_model_confidence"], own["confidence"])
+    variability = np.where(crossed, cross["cross_model_variability"], own["variability"])
+    known = np.isfinite(confidence) & np.isfinite(variability) & np.isfinite(own["correctness"])
+    models = (crossed & known).any()
+    over = "between the small models of all PLMs" if models else "between the epochs of the PLM's small model"
     return Scores(
         "dynamics",
+        {"confidence": confidence, "variability": variability, "correctness": own["correctness"]},
         known,
-        lambda one: one["variability"] - one["confidence"],
-        lambda one: (one["confidence"], one["variability"]),
+        (variability - confidence,),
+        (confidence, variability),
         (f"By dynamics: the label's probability, mean ± spread {over}. Low ones may be labelled wrongly.",),
     )
+
+
+def aligned(table: SampleTable, dynamics: pa.Table, columns: Iterable[str]) -> dict[str, NDArray[np.float64]]:
+    """Return columns of ``dynamics`` with a value a sample, NaN where it has none."""
+    rows = found_in(table.ids, dynamics["id"].combine_chunks().cast(pa.binary()))
+    return {name: np.append(dynamics[name].to_numpy().astype(np.float64), np.nan)[rows] for name in columns}
+
+
+def scattered(table: SampleTable, ids: Iterable[str], **columns: Sequence[Any]) -> tuple[dict[str, Values], Values]:
+    """Return columns with a value a sample, from those with a value for each of ``ids``, and which samples have one.
+
+    Of an id that is there several times the last counts; ids that are no sample's are left out.
+    """
+    places = table.places_of(ids)
+    there = places >= 0
+    known = np.zeros(len(table), dtype=bool)
+    known[places[there]] = True
+    values = {}
+    for name, given in columns.items():
+        values[name] = np.zeros(len(table), dtype=np.array(given).dtype)
+        values[name][places[there]] = np.array(given)[there]
+    return values, known
 
 
 def left_out_note(groups: Sequence[SampleGroup]) -> str | None:
@@ -92,24 +162,20 @@ def left_out_note(groups: Sequence[SampleGroup]) -> str | None:
     return f"{left:,} of {total:,} samples have no {said} and are left out."
 
 
-def _group(plm: str, label: str, held: Sequence[Mapping[str, Any]], scores: Scores, count: int) -> SampleGroup:
-    known: list[dict[str, Any]] = [
-        {"sample": dict(sample), **scores.known[sample["id"]]} for sample in held if sample["id"] in scores.known
-    ]
+def _ends(table: SampleTable, plm: str, label: str, held: Rows, scores: Scores, count: int) -> Ends:
+    known = held[scores.known[held]]
     most = (len(known) + 1) // 2 if scores.worst else len(known)
-    best = _end(known, scores.best, min(count, most))
-    taken = {one["sample"]["id"] for one in best}
-    worst = _end([one for one in known if one["sample"]["id"] not in taken], scores.worst, count)
-    return {
-        "plm": plm,
-        "label": label,
-        "by": scores.by,
-        "size": len(known),
-        "left_out": len(held) - len(known),
-        "best": best,
-        "worst": worst,
-    }
+    best = _end(table, known, scores.best, min(count, most))
+    worst = _end(table, known[~np.isin(known, best)], scores.worst, count)
+    return Ends(plm, label, len(known), len(held) - len(known), best, worst)
 
 
-def _end(known: list[dict[str, Any]], key: Callable[[Named], Any] | None, count: int) -> list[dict[str, Any]]:
-    return sorted(known, key=lambda one: (key(one), one["sample"]["id"]))[:count] if key else []
+def _end(table: SampleTable, known: Rows, keys: tuple[Values, ...] | None, count: int) -> tuple[int, ...]:
+    if keys is None or not len(known) or not count:
+        return ()
+    first = keys[0][known]
+    # Only what can be among the first is sorted, with its ids.
+    near = known[first <= np.partition(first, min(count, len(known)) - 1)[min(count, len(known)) - 1]]
+    ids = table.ids.take(pa.array(near)).to_pylist()
+    order = sorted(range(len(near)), key=lambda at: (*(key[near[at]] for key in keys), ids[at]))
+    return tuple(near[order[:count]].tolist())

@@ -2,20 +2,25 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from synthgen.embedders.base import Embedder
 from synthgen.embedders.registry import make_embedder
 from synthgen.errors import UserError
 from synthgen.privacy.smoothing import closeness
 from synthgen.privacy.voting import SCALE, quantised
-from synthgen.report.ranking import Scores
+from synthgen.report.ranking import Samples, Scores, scattered
 from synthgen.runs.read import Run
+from synthgen.runs.sample_table import Rows, SampleTable
 from synthgen.text import whole
 
 _BY_SAMPLE = ("votes", "scores")
+_BLOCK = 4096
 
 Releases = list[tuple[int, str, dict[str, Any]]]
 
@@ -33,7 +38,7 @@ def releases_of(run: Run) -> Releases:
     ]
 
 
-def by_votes(run: Run, samples: Sequence[Mapping[str, Any]], labels: Sequence[str], releases: Releases) -> Scores:
+def by_votes(run: Run, samples: Samples, labels: Sequence[str], releases: Releases) -> Scores:
     """Return a score a sample, the higher the better: what was released of it last, or follows from a released sum.
 
     ``votes``: votes as the nearest, minus those as the furthest where there are such. ``score``: PCEvolve's. Samples
@@ -41,17 +46,19 @@ def by_votes(run: Run, samples: Sequence[Mapping[str, Any]], labels: Sequence[st
     of all ``samples``; this embeds them, and is post-processing. ``labels`` are the task's, in the order of their ids.
     Raises ``UserError`` where the embedder of the run is missing, or is another one now.
     """
-    known: dict[str, dict[str, float]] = {}
-    kind = "closeness"
-    for number, name, release in releases:
-        if name == "sums":
-            near = _closeness(run, samples, labels, release).tolist()
-            known |= {row["id"]: {"closeness": value} for row, value in zip(samples, near, strict=True)}
-        else:
-            kind = "votes" if name == "votes" else "score"
-            values = zip(release["samples"], _per_sample(release), strict=True)
-            known |= {id_: {kind: value, "after": number} for id_, value in values}
-    return Scores("votes", known, lambda one: -one[kind], lambda one: one[kind], _notes(run, kind, releases[-1][2]))
+    table = SampleTable.of(samples)
+    last = releases[-1][2]
+    if releases[-1][1] == "sums":
+        kind, known = "closeness", np.ones(len(table), dtype=bool)
+        values = {kind: _closeness(run, table, labels, last)}
+    else:
+        kind = "votes" if releases[-1][1] == "votes" else "score"
+        found: dict[str, tuple[float, int]] = {}
+        for number, _, release in releases:
+            found |= {id_: (value, number) for id_, value in zip(release["samples"], _per_sample(release), strict=True)}
+        scores, rounds = ([pair[side] for pair in found.values()] for side in (0, 1))
+        values, known = scattered(table, found, **{kind: scores, "after": rounds})
+    return Scores("votes", values, known, (-values[kind],), (values[kind],), _notes(run, kind, last))
 
 
 def _per_sample(release: Mapping[str, Any]) -> list[float]:
@@ -61,19 +68,31 @@ def _per_sample(release: Mapping[str, Any]) -> list[float]:
     return [near - far for near, far in zip(values[:count], values[count:], strict=True)]
 
 
-def _closeness(
-    run: Run, samples: Sequence[Mapping[str, Any]], labels: Sequence[str], release: Mapping[str, Any]
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    texts = [whole(sample["text"], sample.get("text_pair")) for sample in samples]
-    rows = quantised(make_embedder(run.recipe.embedder).encode(texts)) / np.float32(SCALE)
+def _closeness(run: Run, table: SampleTable, labels: Sequence[str], release: Mapping[str, Any]) -> NDArray[np.float64]:
+    embedder = make_embedder(run.recipe.embedder)
     values = np.array(release["values"]) / SCALE
-    if len(values) != len(labels) * rows.shape[1]:
-        raise UserError(f"The embedder {run.recipe.embedder} is not the one that {run.path} was made with.")
-    scores = np.empty(len(samples))
-    for label, total in zip(labels, values.reshape(len(labels), -1), strict=True):
-        own = np.flatnonzero([sample["label"] == label for sample in samples])
-        scores[own] = closeness(total, release["sigma"] / SCALE, rows[own])
+    scores = np.zeros(len(table))
+    for number, label in enumerate(labels):
+        own = np.flatnonzero(table.codes["label"] == _code(table, label))
+        rows = _embedded(table, own, embedder)
+        if len(own) and len(values) != len(labels) * rows.shape[1]:
+            raise UserError(f"The embedder {run.recipe.embedder} is not the one that {run.path} was made with.")
+        if len(own):
+            scores[own] = closeness(values.reshape(len(labels), -1)[number], release["sigma"] / SCALE, rows)
     return scores
+
+
+def _code(table: SampleTable, label: str) -> int:
+    return list(table.names["label"]).index(label) if label in table.names["label"] else -1
+
+
+def _embedded(table: SampleTable, places: Rows, embedder: Embedder) -> NDArray[np.float32]:
+    """Return the unit rows (n, d) of some samples; of their texts some thousand are in memory."""
+    samples, rows = table.each(places), []
+    while block := list(islice(samples, _BLOCK)):
+        texts = [whole(sample["text"], sample.get("text_pair")) for sample in block]
+        rows.append(quantised(embedder.encode(texts)) / np.float32(SCALE))
+    return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)
 
 
 def _notes(run: Run, kind: str, release: Mapping[str, Any]) -> tuple[str, ...]:
@@ -93,7 +112,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = dict(json.loads(path.read_text(encoding="utf-8"))["releases"])
         for name in found.keys() & set(_BY_SAMPLE):
             _check_length(found[name])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{path} is damaged; take --by dynamics.") from None
     return found
 

@@ -1,15 +1,27 @@
 """A finished run's samples, ranked by what its folder says of them."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from synthgen.errors import UserError
-from synthgen.report.ranking import SampleGroup, Scores, by_dynamics, left_out_note, ranked
+from synthgen.report.judges import By
+from synthgen.report.ranking import (
+    SCORES,
+    SampleGroup,
+    Scores,
+    by_dynamics,
+    ends,
+    left_out_note,
+    scattered,
+    with_texts,
+)
 from synthgen.runs.read import Run
+from synthgen.runs.sample_table import SampleTable
 from synthgen.text import nearest
-
-By = Literal["auto", "dynamics", "votes", "influence", "weight"]
 
 
 def ranked_run(
@@ -25,21 +37,18 @@ def ranked_run(
             f"{run.path} is not finished; continue it with synthgen run {run.path}/recipe.yaml --out {run.path} "
             "--resume."
         )
-    samples = run.samples()
-    for kind, wanted, held in (("PLM", plms, _held(samples, "plm")), ("label", labels, _held(samples, "label"))):
+    samples = run.table()
+    for kind, wanted, held in (("PLM", plms, samples.names["plm"]), ("label", labels, samples.names["label"])):
         _check(run, kind, wanted, held)
     scores = _scores(run, by, samples)
-    groups = [
+    found = [
         group
-        for group in ranked(samples, scores, count)
-        if (not plms or group["plm"] in plms) and (not labels or group["label"] in labels)
+        for group in ends(samples, scores, count)
+        if (not plms or group.plm in plms) and (not labels or group.label in labels)
     ]
+    groups = with_texts(samples, scores, found)
     left_out = left_out_note(groups)
     return groups, [*scores.notes, *([left_out] if left_out else [])]
-
-
-def _held(samples: Sequence[Mapping[str, Any]], column: str) -> list[str]:
-    return list(dict.fromkeys(sample[column] for sample in samples))
 
 
 def _check(run: Run, kind: str, wanted: Sequence[str], held: Sequence[str]) -> None:
@@ -50,9 +59,9 @@ def _check(run: Run, kind: str, wanted: Sequence[str], held: Sequence[str]) -> N
             raise UserError(f"{run.path} has no samples of {kind} {name!r}{known}")
 
 
-def _scores(run: Run, by: By, samples: Sequence[Mapping[str, Any]]) -> Scores:
+def _scores(run: Run, by: By, samples: SampleTable) -> Scores:
     if by == "influence":
-        return _by_influence(run)
+        return _by_influence(run, samples)
     if by == "weight":
         return _by_weight(run, samples)
     if by == "votes":
@@ -63,8 +72,8 @@ def _scores(run: Run, by: By, samples: Sequence[Mapping[str, Any]]) -> Scores:
             return _by_votes(run, samples, releases)
         except UserError as error:
             notes = (f"Not by votes: {error}",)
-    scores = by_dynamics(run.dynamics())
-    return Scores(scores.by, scores.known, scores.best, scores.worst, (*notes, *scores.notes))
+    scores = by_dynamics(samples, run.dynamics(SCORES))
+    return replace(scores, notes=(*notes, *scores.notes))
 
 
 def _releases(run: Run) -> list[Any]:
@@ -75,7 +84,7 @@ def _releases(run: Run) -> list[Any]:
     return releases_of(run)
 
 
-def _by_votes(run: Run, samples: Sequence[Mapping[str, Any]], releases: list[Any]) -> Scores:
+def _by_votes(run: Run, samples: SampleTable, releases: list[Any]) -> Scores:
     method = run.recipe.method
     if not run.recipe.private:
         raise UserError(f"{run.path} is a run of {method}, in which no private samples vote; take --by dynamics.")
@@ -97,29 +106,28 @@ def _label_names(run: Run) -> list[str]:
     return list(json.loads(metadata[b"huggingface"])["info"]["features"]["label"]["names"])
 
 
-def _by_influence(run: Run) -> Scores:
-    known: dict[str, dict[str, float]] = {}
-    try:
-        shown = run.demonstrations()
-    except ValueError:
-        raise UserError(f"A demonstrations.json of {run.path} is damaged; resume the run to write it anew.") from None
-    for after, chosen in enumerate(shown):
+def _by_influence(run: Run, samples: SampleTable) -> Scores:
+    found: dict[str, tuple[float, int]] = {}
+    for after, chosen in enumerate(run.demonstrations()):
         for row in chosen:
             if (influence := row["scores"].get("influence")) is not None:
-                known[row["id"]] = {"influence": influence, "after": after}
-    if not known:
+                found[row["id"]] = influence, after
+    if not found:
         raise UserError(f"{run.path} chose nothing by influence; take --by dynamics.")
+    values, known = scattered(
+        samples, list(found), influence=[one for one, _ in found.values()], after=[after for _, after in found.values()]
+    )
     said = "By influence on the small model's loss, when last chosen: below 0 a sample helps."
     if run.recipe.options.get("select") == "harmful":
         note = f"{said} Only samples chosen to be shown have one, here the most harmful: there is no best side."
-        return Scores("influence", known, None, lambda one: -one["influence"], (note,))
+        return Scores("influence", values, known, None, (-values["influence"],), (note,))
     note = f"{said} Only samples chosen to be shown have one: there is no worst side."
-    return Scores("influence", known, lambda one: one["influence"], None, (note,))
+    return Scores("influence", values, known, (values["influence"],), None, (note,))
 
 
-def _by_weight(run: Run, samples: Sequence[Mapping[str, Any]]) -> Scores:
-    known = {sample["id"]: {"weight": float(sample["weight"])} for sample in samples}
-    if len({one["weight"] for one in known.values()}) < 2:
+def _by_weight(run: Run, samples: SampleTable) -> Scores:
+    weight = samples.weight
+    if len(np.unique(weight)) < 2:
         raise UserError(f"All samples of {run.path} weigh the same; take --by dynamics.")
     note = "By weight: that in the dataset, 1 on average; 0 is not in it."
-    return Scores("weight", known, lambda one: -one["weight"], lambda one: one["weight"], (note,))
+    return Scores("weight", {"weight": weight}, np.ones(len(weight), dtype=bool), (-weight,), (weight,), (note,))

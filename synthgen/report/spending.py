@@ -3,21 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from synthgen.report.ranking import Samples
 from synthgen.report.wording import clean
+from synthgen.runs.sample_table import SampleTable
 
 if TYPE_CHECKING:
     from synthgen.privacy.ledger import Release
 
 
 def votes_by_plm(
-    votes: Mapping[int, Mapping[str, Any]], plms: Sequence[str], samples: Sequence[Mapping[str, Any]]
+    votes: Mapping[int, Mapping[str, Any]], plms: Sequence[str], samples: Samples
 ) -> dict[int, dict[str, float]]:
     """Return, by round and PLM, the noised votes for its samples; rounds whose releases tell of no PLM are left out.
 
     WASP releases one number a PLM, in the order of ``plms``. Votes on single samples are summed over the samples of a
     PLM, those as the furthest subtracted; what is not in ``samples`` does not count.
     """
-    writer = {sample["id"]: sample["plm"] for sample in samples}
+    table = SampleTable.of(samples)
+    wrote = np.append(table.codes["plm"], -1)
     found: dict[int, dict[str, float]] = {}
     for number, held in votes.items():
         releases = held.get("releases") or {}
@@ -27,9 +32,10 @@ def votes_by_plm(
             ids, values = one["samples"], one["values"]
             far = values[len(ids) :] or [0.0] * len(ids)
             totals: dict[str, float] = {}
-            for id_, near, less in zip(ids, values, far, strict=False):
-                if id_ in writer:
-                    totals[writer[id_]] = totals.get(writer[id_], 0.0) + near - less
+            for code, near, less in zip(wrote[table.places_of(ids)].tolist(), values, far, strict=False):
+                if code >= 0:
+                    plm = table.names["plm"][code]
+                    totals[plm] = totals.get(plm, 0.0) + near - less
             found[number] = totals
     return {number: totals for number, totals in found.items() if totals}
 

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from synthgen.report.accuracy import plot_accuracy
 from synthgen.report.card import PICTURE, card_of_run
 from synthgen.report.cartography import plot_cartography
 from synthgen.report.evidence import read_evidence
 from synthgen.report.page import report_html
+from synthgen.report.ranking import SCORES
 from synthgen.runs.files import write_bytes
+from synthgen.runs.sample_table import SampleTable, found_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +28,10 @@ def write_report(run: "Run") -> None:
     """
     task = run.task
     recipe = {**run.recipe.model_dump(mode="json"), "task": task.model_dump(mode="json")}
-    samples, dynamics = publishable(run.samples(), run.dynamics(), run.metrics)
-    ids = {sample["id"] for sample in samples}
+    samples, dynamics = publishable(run.table(), run.dynamics(["plm", "label", *SCORES]), run.metrics)
+    demonstrations = run.demonstrations()
+    ids = [one["id"] for chosen in demonstrations for one in chosen]
+    there = {id_ for id_, place in zip(ids, samples.places_of(ids).tolist(), strict=True) if place >= 0}
     page = report_html(
         recipe,
         # Written while the run is being closed: with its metrics it is complete.
@@ -34,19 +40,19 @@ def write_report(run: "Run") -> None:
         samples,
         dynamics,
         pictures=_pictures(run, dynamics, f"{run.recipe.method} on {task.name}"),
-        demonstrations=[[one for one in chosen if one["id"] in ids] for chosen in run.demonstrations()],
+        demonstrations=[[one for one in chosen if one["id"] in there] for chosen in demonstrations],
         evidence=read_evidence(run.path),
     )
     write_bytes(run.path / "report.html", page.encode())
-    shown = run.path / "dataset" / PICTURE
-    shown.parent.mkdir(exist_ok=True)
-    write_bytes(shown, (run.path / "plots" / "cartography.png").read_bytes())
+    picture = run.path / "dataset" / PICTURE
+    picture.parent.mkdir(exist_ok=True)
+    write_bytes(picture, (run.path / "plots" / "cartography.png").read_bytes())
     write_bytes(run.path / "dataset" / "README.md", card_of_run(run).encode())
 
 
 def publishable(
-    samples: list[dict[str, Any]], dynamics: "pa.Table", metrics: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], "pa.Table"]:
+    samples: SampleTable, dynamics: "pa.Table", metrics: Mapping[str, Any]
+) -> tuple[SampleTable, "pa.Table"]:
     """Return the samples and dynamics that others may see.
 
     All of them, but where samples were taken out of the dataset because they resemble private texts: then those of the
@@ -54,9 +60,8 @@ def publishable(
     """
     if not (metrics.get("decontamination") or {}).get("private"):
         return samples, dynamics
-    kept = [sample for sample in samples if sample["weight"] > 0]
-    ids = {sample["id"] for sample in kept}
-    return kept, dynamics.filter([id_ in ids for id_ in dynamics["id"].to_pylist()])
+    kept = samples.taken(np.flatnonzero(samples.weight > 0))
+    return kept, dynamics.take(np.flatnonzero(found_in(dynamics["id"].combine_chunks().cast("binary"), kept.ids) >= 0))
 
 
 def _pictures(run: "Run", dynamics: "pa.Table", title: str) -> dict[str, Path]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +13,17 @@ from synthgen.errors import UserError
 from synthgen.methods.base import Demonstration
 from synthgen.plms.catalog import PLM
 from synthgen.recipe import Recipe, read_recipe
-from synthgen.records import Rejected, Sample
-from synthgen.runs.files import write_bytes, write_json, write_jsonl
+from synthgen.runs.files import intact, naming, seal, write_bytes, write_json
 from synthgen.runs.journal import Journal
+from synthgen.runs.read import check_recipe
+from synthgen.runs.rounds import RoundWriter
 from synthgen.tasks.task import Task
 
+ROUND_FILES = ("samples.jsonl", "rejected.jsonl", "demonstrations.json", "dynamics.parquet")
+FORMAT = 1
+"""What a run folder is; grows when a run that was begun before cannot be gone on with."""
+
+_FINAL = ("dataset/train.parquet", "metrics.json")
 Resume = Literal["never", "if-possible", "always"]
 Status = Literal["running", "complete", "interrupted", "failed"]
 
@@ -32,6 +37,10 @@ class RunFolder:
         self.manifest = manifest
         self._lock = FileLock(path / ".lock")
         self._closed = manifest.get("finished")
+        begun_by = _version(read_manifest(path))
+        self.note = None
+        if begun_by and begun_by != _version(manifest):
+            self.note = f"This run was begun by synthgen {begun_by}, and goes on with {_version(manifest)}."
 
     def __enter__(self) -> "RunFolder":
         self.path.mkdir(parents=True, exist_ok=True)
@@ -62,14 +71,12 @@ class RunFolder:
     def journal(self, number: int, plm: PLM, engine: str, part: str = "") -> Journal:
         """Return the journal of one PLM's completions in one round, or of another ``part`` of what it writes."""
         real = plm.serving.quantization or "as published"
-        identity = f"{plm.model}@{plm.revision} {'scripted' if engine == 'scripted' else real}"
+        identity = f"{plm.model}@{plm.revision} {'scripted' if engine.endswith('scripted') else real}"
         return Journal(self.round_folder(number) / "completions" / part / f"{plm.name}.jsonl", identity=identity)
 
-    def write_samples(self, number: int, accepted: Sequence[Sample], rejected: Sequence[Rejected]) -> None:
-        """Write a round's ``samples.jsonl`` and ``rejected.jsonl``."""
-        folder = self.round_folder(number)
-        write_jsonl(folder / "samples.jsonl", (sample.to_row() for sample in accepted))
-        write_jsonl(folder / "rejected.jsonl", (asdict(text) for text in rejected))
+    def writing_round(self, number: int) -> RoundWriter:
+        """Return what takes a round's texts as they are judged."""
+        return RoundWriter(self.round_folder(number))
 
     def write_demonstrations(self, number: int, demonstrations: Sequence[Demonstration]) -> None:
         """Write what was chosen after a round, with its scores: ``demonstrations.json``."""
@@ -85,17 +92,25 @@ class RunFolder:
         settings = task.model_dump(mode="json", exclude_defaults=True)
         write_bytes(self.path / "task.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
 
+    def finished(self) -> bool:
+        """Tell whether the run was complete when it was opened, and nothing of what it wrote is missing or damaged."""
+        rounds = sorted(self.path.glob("rounds/*"))
+        return bool(
+            self._closed and intact(self.path, _FINAL) and all(intact(folder, ROUND_FILES) for folder in rounds)
+        )
+
+    def seal(self) -> None:
+        """Write down what the dataset and the metrics are, so that damage to them is found."""
+        seal(self.path, _FINAL)
+
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write ``metrics.json``."""
-        before = self.path / "metrics.json"
-        if self._closed and before.is_file():
-            # Complete before: what it took then is the truth, not how long it took to read it again.
-            metrics["seconds"] = json.loads(before.read_text(encoding="utf-8")).get("seconds", metrics["seconds"])
-        write_json(before, metrics)
+        write_json(self.path / "metrics.json", metrics)
 
     def log(self, message: str) -> None:
         """Append a line with the time (UTC) to ``log.txt``."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        path = self.path / "log.txt"
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(f"{_now()} {message}\n")
 
     def _stamp(self, status: Status) -> None:
@@ -116,7 +131,7 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
         if found is None and resume == "always":
             raise UserError("There is no unfinished run of this recipe under runs/; name its folder with --out.")
         return RunFolder(found or _fresh_name(recipe), recipe, _begun(found, manifest))
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+    if not out.exists() or (out.is_dir() and all(_left_over(path) for path in out.iterdir())):
         if resume == "always":
             raise UserError(f"There is no run to resume in {out}.")
         return RunFolder(out, recipe, _begun(None, manifest))
@@ -135,9 +150,20 @@ def prepare_run(recipe: Recipe, manifest: dict[str, Any], *, out: Path | None, r
     return RunFolder(out, recipe, _begun(out, manifest))
 
 
+def _left_over(path: Path) -> bool:
+    """Tell whether a process that was killed before it wrote anything may have left this."""
+    return path.name == ".lock" or path.suffix == ".partial"
+
+
 def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
     """Raise ``UserError`` where task, pool or a PLM is another now: what was written would be asked for again."""
     held = read_manifest(out)
+    if held.get("format", FORMAT) != FORMAT:
+        raise UserError(
+            f"The run in {out} was written by synthgen {_version(held)}, whose runs this one cannot go on with; "
+            "install that version, or choose another --out."
+        )
+    check_recipe(out, read_recipe(out / "recipe.yaml"), held)
     if (held.get("pool") or {}).get("sha256") != (manifest.get("pool") or {}).get("sha256") and held.get("plms"):
         raise UserError(f"The pool is not the one that the run in {out} began with; choose another --out.")
     if held.get("first_sentences") != manifest.get("first_sentences") and held.get("plms"):
@@ -145,6 +171,12 @@ def _check_same_parts(out: Path, manifest: dict[str, Any]) -> None:
     if held.get("task_digest") not in (None, manifest.get("task_digest")):
         raise UserError(
             f"Task {manifest.get('task')} is not as it was when the run in {out} began; choose another --out."
+        )
+    gold, held_gold = (one.get("gold") or {} for one in (manifest, held))
+    if held_gold and held_gold.get("digest") != gold.get("digest"):
+        raise UserError(
+            f"The gold data ({gold.get('source', 'none now')}) is not what the run in {out} began with "
+            f"({held_gold.get('source')}); choose another --out."
         )
     before = {plm["name"]: plm for plm in held.get("plms") or ()}
     for plm in manifest.get("plms") or ():
@@ -167,9 +199,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a run folder, empty where there is none or it is damaged."""
     try:
         loaded = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def _version(manifest: Mapping[str, Any]) -> str | None:
+    return (manifest.get("versions") or {}).get("synthgen")
 
 
 def _newest_unfinished(recipe: Recipe) -> Path | None:

@@ -1,14 +1,24 @@
 """The journal of completions: what a PLM has answered is on disk before more is asked, and never asked again."""
 
 import json
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import monotonic
+from zlib import crc32
 
 from synthgen.errors import SynthgenError
 from synthgen.plms.engines.base import Engine
 from synthgen.records import Completion, Request
+from synthgen.runs.files import naming, sync_folder
 from synthgen.seeds import short_id
+
+SECONDS_UNFORCED = 5.0
+"""How long an answer may be with the operating system alone: what a power cut can lose. A crash of ours loses none."""
+
+_SEAL = re.compile(rb'\[\{"crc32": "([0-9a-f]{8})", ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,8 @@ class Answered:
 class Journal:
     """Completions of one PLM in one round, one line a batch, appended as each batch finishes, in any order.
 
-    A line that a crash cut short or that was damaged is ignored, so its batch runs again, whole.
+    A line is a list of completions, the first of which holds the CRC-32 of what follows it; older lines have none. A
+    line that a crash cut short or that was damaged is ignored, so its batch runs again, whole.
     """
 
     def __init__(self, path: Path, *, identity: str) -> None:
@@ -30,6 +41,8 @@ class Journal:
         self._identity = identity
         self._known: dict[str, Completion] = {}
         self._torn = False
+        self._forced = -SECONDS_UNFORCED
+        self._unforced = False
         if path.exists():
             self._read()
 
@@ -51,6 +64,12 @@ class Journal:
                 yield Answered([(request, known[request.id]) for request in batch], fresh=False)
             else:
                 missing.extend(batch)
+        try:
+            yield from self._ask(missing, keys, engine)
+        finally:
+            self._force()
+
+    def _ask(self, missing: Sequence[Request], keys: dict[str, str], engine: Engine) -> Iterator[Answered]:
         batch_of = {request.id: batch for batch in engine.batches(missing) for request in batch}
         arrived: dict[str, Completion] = {}
         for completion in engine.generate(missing):
@@ -71,20 +90,34 @@ class Journal:
     def _append(self, answered: list[tuple[str, Completion]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         rows = [{"key": key, **asdict(completion)} for key, completion in answered]
-        line = json.dumps(rows, ensure_ascii=False).encode() + b"\n"
-        with self._path.open("ab") as file:
-            file.write(b"\n" + line if self._torn else line)
-        self._torn = False
+        line = _sealed(json.dumps(rows, ensure_ascii=False).encode()) + b"\n"
+        torn, self._torn = self._torn, True
+        with naming(self._path), self._path.open("ab") as file:
+            file.write(b"\n" + line if torn else line)
+        self._torn, self._unforced = False, True
+        if monotonic() - self._forced >= SECONDS_UNFORCED:
+            self._force()
         self._remember(rows)
 
+    def _force(self) -> None:
+        """Have the disk hold what was appended, and the names that lead to it."""
+        if not self._unforced:
+            return
+        with naming(self._path), self._path.open("rb") as file:
+            os.fsync(file.fileno())
+        for folder in list(self._path.parents)[:4]:
+            sync_folder(folder)
+        self._forced, self._unforced = monotonic(), False
+
     def _read(self) -> None:
-        data = self._path.read_bytes()
-        self._torn = bool(data) and not data.endswith(b"\n")
-        for line in data.splitlines():
-            try:
-                self._remember(json.loads(line))
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue
+        with self._path.open("rb") as file:
+            for line in file:
+                self._torn = not line.endswith(b"\n")
+                try:
+                    if rows := _opened(line.rstrip(b"\n")):
+                        self._remember(rows)
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    continue
 
     def _remember(self, rows: list[dict[str, object]]) -> None:
         # Parse the whole line before keeping any of it: the batch is the unit of replay.
@@ -93,3 +126,18 @@ class Journal:
             for row in rows
         }
         self._known.update(parsed)
+
+
+def _sealed(line: bytes) -> bytes:
+    return b'[{"crc32": "%08x", %b' % (crc32(line[2:]), line[2:])
+
+
+def _opened(line: bytes) -> list[dict[str, object]]:
+    """Return a line's rows. Raises ``ValueError`` where its checksum says that it was damaged."""
+    seal = _SEAL.match(line)
+    if seal and int(seal[1], 16) != crc32(line[seal.end() :]):
+        raise ValueError("another checksum")
+    rows: list[dict[str, object]] = json.loads(line)
+    if not seal and any(len(row) != len(Completion.__slots__) + 1 for row in rows):
+        raise ValueError("more than an older version wrote: the checksum itself was damaged")
+    return rows

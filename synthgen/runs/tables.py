@@ -1,16 +1,22 @@
 """The Parquet tables of a run: the dataset and the dynamics. Equal content gives equal bytes."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthgen.records import Sample
-from synthgen.runs.files import write_bytes
+from synthgen.runs.files import writing
 from synthgen.tasks.task import Task
+
+ROWS = 1 << 16
+"""Rows that are in memory at once, and in one row group of a file."""
+
+_SCORES = ("confidence", "variability", "correctness", "cross_model_confidence", "cross_model_variability")
 
 
 def write_dataset(path: Path, samples: Sequence[Sample], task: Task) -> None:
@@ -27,36 +33,48 @@ def write_dataset(path: Path, samples: Sequence[Sample], task: Task) -> None:
         "id": Value("string"),
         "attribute": Value("string"),
     }
-    columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in samples] for name in kinds}
-    columns["label"] = [task.label_id(label) for label in columns["label"]]
     for name in ("text_pair", "attribute"):
-        if all(value is None for value in columns[name]):
-            del columns[name], kinds[name]
-    _write(path, pa.table(columns, schema=Features(kinds).arrow_schema))
+        if all(getattr(sample, name) is None for sample in samples):
+            del kinds[name]
+    schema = Features(kinds).arrow_schema
+
+    def batches() -> Iterator[pa.Table]:
+        for block in _blocks(samples):
+            columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in block] for name in kinds}
+            columns["label"] = [task.label_id(label) for label in columns["label"]]
+            yield pa.table(columns, schema=schema)
+
+    _write(path, schema, batches())
 
 
 def write_dynamics(path: Path, samples: Sequence[Sample], dynamics: dict[str, Any]) -> None:
     """Write a row a sample: who wrote it, and what the STMs made of it. Cross-model columns are null for one PLM."""
-    absent = pa.nulls(len(samples), pa.float64())
-    table = {
-        "id": [sample.id for sample in samples],
-        "plm": [sample.plm for sample in samples],
-        "label": [sample.label for sample in samples],
-    } | {
-        name: pa.array(dynamics[name], pa.float64()) if name in dynamics else absent
-        for name in (
-            "confidence",
-            "variability",
-            "correctness",
-            "cross_model_confidence",
-            "cross_model_variability",
-        )
-    }
-    table["epoch_probabilities"] = pa.array(list(dynamics["epoch_probabilities"]), pa.list_(pa.float64()))
-    _write(path, pa.table(table))
+    names = [(name, pa.string()) for name in ("id", "plm", "label")] + [(name, pa.float64()) for name in _SCORES]
+    schema = pa.schema([*names, ("epoch_probabilities", pa.list_(pa.float64()))])
+
+    def batches() -> Iterator[pa.Table]:
+        begin = 0
+        for block in _blocks(samples):
+            rows = slice(begin, begin := begin + len(block))
+            epochs = dynamics["epoch_probabilities"][rows]
+            edges = np.arange(len(block) + 1, dtype=np.int32) * epochs.shape[1]
+            yield pa.table(
+                {name: [getattr(sample, name) for sample in block] for name in ("id", "plm", "label")}
+                | {name: dynamics[name][rows] if name in dynamics else pa.nulls(len(block)) for name in _SCORES}
+                | {"epoch_probabilities": pa.ListArray.from_arrays(edges, epochs.ravel())},
+                schema=schema,
+            )
+
+    _write(path, schema, batches())
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    write_bytes(path, buffer.getvalue())
+def _blocks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    left = iter(samples)
+    while block := list(islice(left, ROWS)):
+        yield block
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> None:
+    with writing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=ROWS)

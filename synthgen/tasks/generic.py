@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from synthgen.errors import UserError
+from synthgen.tasks.names import fault_of
 from synthgen.tasks.schema import CurateRules, Prompts
 from synthgen.tasks.task import Task
 
@@ -26,6 +27,8 @@ def generic_task(labels: Sequence[str], about: str | None) -> Task:
     """
     if any(not label.strip() for label in labels):
         raise UserError("A label name is blank; name every label.")
+    if (fault := fault_of(labels)) and not any(len(label.splitlines()) > 1 for label in labels):
+        raise UserError(f"{fault[1][0].upper()}{fault[1][1:]}.")
     if any('"' in label or len(label.splitlines()) > 1 for label in labels):
         raise UserError("A label name has a double quote or several lines, which would end the prompt's quote.")
     if repeated := next((label for place, label in enumerate(labels) if label in labels[:place]), None):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.errors import UserError
+from synthgen.seeds import short_id
 from synthgen.tasks.gold_columns import Columns, columns_among, columns_of
 from synthgen.tasks.gold_files import FileRows, open_rows
 from synthgen.tasks.gold_hub import NotLoadedError, load_rows
@@ -60,6 +61,11 @@ class Sealed:
 
     def __len__(self) -> int:
         return len(self._gold)
+
+    @property
+    def digest(self) -> str:
+        """A hash of texts and labels, by which gold that has changed is known."""
+        return short_id(*self._gold.whole, *self._gold.labels)
 
     def texts(self) -> list[str]:
         """Return the texts without the labels: for what may not be in a dataset, and for nothing else."""

@@ -45,14 +45,23 @@ def open_rows(path: Path, what: str) -> FileRows:
 
 
 def class_names_of(schema: "pa.Schema") -> dict[str, list[str]]:
-    """Return the names of the ClassLabel columns that ``datasets`` has noted in a Parquet file's schema, by column."""
-    noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = noted.get("info", {}).get("features", {})
-    return {
-        name: feature["names"]
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and "names" in feature
-    }
+    """Return the names of the ClassLabel columns that ``datasets`` has noted in a Parquet file's schema, by column.
+
+    Raises ``ValueError`` where what is noted there is no JSON.
+    """
+    found: object
+    try:
+        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except RecursionError:
+        raise ValueError("its notes are nested too deep") from None
+    for step in ("info", "features"):
+        found = found.get(step) if isinstance(found, dict) else None
+    named: dict[str, list[str]] = {}
+    for column, feature in found.items() if isinstance(found, dict) else ():
+        names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            named[column] = names
+    return named
 
 
 def _delimited(path: Path, what: str, place: str, delimiter: str) -> FileRows:

@@ -3,15 +3,23 @@
 import codecs
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import jsonlines
 
 from synthgen.errors import UserError
+from synthgen.tasks.names import encodes
 from synthgen.text import nearest
+
+LONGEST = 10_000_000
+"""Bytes of a line; a long article has a thousandth of it."""
+UNPACKED = 100_000_000
+"""Bytes that a gzip file may unpack to whatever its size is, and beyond which it may not be of mere repetitions."""
+RATIO = 200
 
 
 def rows_of(path: Path, what: str, *, seen: Callable[[bytes], object] = len) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -34,12 +42,13 @@ def rows_of(path: Path, what: str, *, seen: Callable[[bytes], object] = len) -> 
 def file_lines(path: Path, what: str) -> Iterator[bytes]:
     """Yield the lines of a file with their ends, decompressed, without a byte-order mark; it is never held whole.
 
-    ``what`` names its part in messages. Raises ``UserError`` where it cannot be read.
+    ``what`` names its part in messages. Raises ``UserError`` where it cannot be read, where a line is longer than
+    ``LONGEST``, and where it is a gzip file that unpacks to far more than texts do.
     """
     name = f"{what.capitalize()} file {path}"
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file):
+            for number, line in enumerate(_lines(path, cast(BinaryIO, file), what)):
                 yield line if number else line.removeprefix(codecs.BOM_UTF8)
     except FileNotFoundError:
         raise UserError(f"There is no {what} file {path}.") from None
@@ -49,6 +58,21 @@ def file_lines(path: Path, what: str) -> Iterator[bytes]:
         raise UserError(f"{name} is not a complete gzip file; compress it again.") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{name} cannot be read: {getattr(error, 'strerror', error)}.") from None
+
+
+def _lines(path: Path, file: BinaryIO, what: str) -> Iterator[bytes]:
+    most = max(UNPACKED, RATIO * path.stat().st_size) if path.suffix == ".gz" else math.inf
+    read = number = 0
+    while line := file.readline(LONGEST + 1):
+        number += 1
+        read += len(line)
+        if len(line) > LONGEST:
+            raise UserError(f"Line {number} of {what} file {path.name} is longer than {LONGEST:,} bytes; split it up.")
+        if read > most:
+            raise UserError(
+                f"{what.capitalize()} file {path.name} unpacks to more than {RATIO} times its size; unpack it."
+            )
+        yield line
 
 
 def _object(line: bytes, where: str) -> dict[str, Any]:
@@ -74,17 +98,9 @@ def text_of(row: Mapping[str, Any], field: str, where: str) -> str:
         raise UserError(f"{where} has a {field} that is not a string; put it in quotes.")
     if not value.strip():
         raise UserError(f"{where} has a blank {field}; fill it or delete the line.")
-    if not _encodes(value):
+    if not encodes(value):
         raise UserError(f"{where} has a {field} with half a surrogate pair; save it as valid Unicode.")
     return value
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def label_names(labels: Sequence[str] | None) -> Callable[[object], str | None]:
@@ -98,7 +114,7 @@ def label_names(labels: Sequence[str] | None) -> Callable[[object], str | None]:
         if isinstance(value, bool) or not isinstance(value, str | int):
             return None
         if labels is None:
-            return str(value) if str(value).strip() and _encodes(str(value)) else None
+            return str(value) if str(value).strip() and encodes(str(value)) else None
         if isinstance(value, int) and str(value) not in labels:
             return labels[value] if 0 <= value < len(labels) else None
         return known.get(str(value))
@@ -123,7 +139,7 @@ def label_of(
     if secret and labels is not None:
         raise UserError(f"{where} has a label that the task does not have; its labels are {', '.join(labels[:20])}.")
     if isinstance(value, str) and labels is not None:
-        short = json.dumps(value if len(value) <= 40 else f"{value[:39]}…", ensure_ascii=not _encodes(value))
+        short = json.dumps(value if len(value) <= 40 else f"{value[:39]}…", ensure_ascii=not encodes(value))
         raise UserError(f"{where} has the label {short}, which the task does not have{nearest(value, labels)}")
     if isinstance(value, int) and not isinstance(value, bool) and labels is not None:
         raise UserError(f"{where} has the label id {str(value)[:40]}; the task's ids are 0 to {len(labels) - 1}.")

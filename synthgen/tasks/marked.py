@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from synthgen.tasks.bounded import parse
 from synthgen.tasks.problem import Problem
 
 Path: TypeAlias = Sequence[str | int]
@@ -49,18 +50,14 @@ class Marked:
 def read_marked(text: str) -> tuple[Marked | None, list[Problem]]:
     """Read YAML. Keys that stand twice are problems; where it is no YAML at all, there is nothing but problems."""
     try:
-        loader = yaml.SafeLoader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return None, [Problem(1, 1, "the file is empty; `synthgen tasks new FILE` writes one to start from")]
-        repeated = list(_repeated(root, set()))
-        return Marked(loader.construct_document(root), root), repeated
+        data, root = parse(text)
     except yaml.MarkedYAMLError as error:
         return None, _unreadable(error, text)
     except yaml.YAMLError as error:
         return None, [Problem(1, 1, f"the file is not valid YAML: {' '.join(str(error).split())}")]
-    except (ValueError, RecursionError) as error:
-        return None, [Problem(1, 1, f"the file is not valid YAML: {error}")]
+    if root is None:
+        return None, [Problem(1, 1, "the file is empty; `synthgen tasks new FILE` writes one to start from")]
+    return Marked(data, root), list(_repeated(root, set()))
 
 
 def problem_at(node: Node, said: str, *, warning: bool = False) -> Problem:

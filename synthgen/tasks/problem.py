@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+LONGEST = 600
+"""Characters of what is said of one mistake."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -15,6 +18,11 @@ class Problem:
     column: int
     said: str
     severity: Literal["error", "warning"] = "error"
+
+    def __post_init__(self) -> None:
+        # What it quotes is a user's: line breaks and terminal escapes, or a text of any length.
+        plain = "".join(sign if sign.isprintable() else " " for sign in self.said).strip()
+        object.__setattr__(self, "said", plain if len(plain) <= LONGEST else f"{plain[: LONGEST - 1]}…")
 
     @property
     def at(self) -> str:

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from yaml.nodes import ScalarNode
 
 from synthgen.tasks.marked import Marked, problem_at, read_as, read_marked
+from synthgen.tasks.names import fault_of
 from synthgen.tasks.problem import Problem, errors, in_order
 from synthgen.tasks.slots import check_slots_of
 from synthgen.tasks.task import Task
@@ -84,6 +85,8 @@ def _labels(marked: Marked) -> Iterator[Problem]:
         elif isinstance(label, str) and label.casefold() in [str(other).casefold() for other in labels[:place]]:
             said = f"the label {label} differs from another by capital letters only"
             yield marked.at(("labels", place), said, warning=True)
+    if len(set(named)) == len(labels) and (fault := fault_of(named)):
+        yield marked.at(("labels", fault[0]), fault[1])
     for path, group in _groups(marked.data):
         for name in group:
             if isinstance(name, str) and name not in named and named:

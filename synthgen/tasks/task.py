@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from synthgen.errors import UserError
 from synthgen.prompt import Prompt
 from synthgen.records import Sample, Sampling
+from synthgen.tasks.names import fault_of
 from synthgen.tasks.schema import (
     Attributes,
     Contexts,
@@ -49,8 +50,8 @@ class Task(Part):
     def _labels(self) -> "Task":
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
-        if broken := [label for label in self.labels if not label.strip() or len(label.splitlines()) > 1]:
-            raise ValueError(f"the label {broken[0]!r} is blank or has several lines")
+        if fault := fault_of(self.labels):
+            raise ValueError(fault[1])
         for name, group in (("describe", self.describe), ("curate.has", self.curate.has)):
             if unknown := set(group) - set(self.labels):
                 raise ValueError(f"{name} names labels the task does not have: {', '.join(sorted(unknown))}")

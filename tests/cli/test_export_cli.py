@@ -51,6 +51,7 @@ def test_formulas_are_warned_of_until_they_are_defused(cli: Cli, run: Path) -> N
     table = pq.read_table(parquet)
     texts = ["=1+1", *table["text"].to_pylist()[1:]]
     pq.write_table(table.set_column(0, table.schema.field(0), pa.array(texts)), parquet)
+    (run / "SHA256SUMS").unlink()
     out = run.parent / "out.csv"
     assert "1 texts begin as formulas do" in cli("export", run, "--format", "csv", "--out", out).err
     assert first_text(out) == "=1+1"

@@ -50,6 +50,10 @@ def test_as_comparing_all_with_all(
         patched.setattr(overlap, "_BATCH", data.draw(st.integers(1, 30)))
         patched.setattr("synthgen.curate.similar._BLOCK", data.draw(st.integers(1, 30)))
         assert overlaps(texts, shuffled, run=run, near=near) == wanted
+        # Block by block as in one, and others that cannot be read again all the same.
+        patched.setattr(overlap, "_BLOCK", data.draw(st.integers(1, 60)))
+        assert overlaps(iter(texts), shuffled, run=run, near=near) == wanted
+        assert overlaps(texts, iter(shuffled), run=run, near=near) == wanted
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.sampled_from([0.3, 0.6, 0.7, 0.8, 0.9, 1.0]))
@@ -91,6 +95,23 @@ def test_memory_does_not_grow_with_the_others(monkeypatch: pytest.MonkeyPatch) -
         others = (f"{SENTENCE} {number} of words that are only here {number * 7}" for number in range(count))
         tracemalloc.start()
         assert len(overlaps(texts, others).run) == 20
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(10)
+    assert peak(4000) < 1.2 * peak(1000)
+
+
+def test_memory_does_not_grow_with_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlap, "_BLOCK", 5000)
+
+    def peak(count: int) -> int:
+        texts = (
+            f"{number} of many words that are only here {number * 7}, and not elsewhere" for number in range(count)
+        )
+        tracemalloc.start()
+        assert overlaps(texts, [SENTENCE, "0 of many words that are only here 0, and not elsewhere"]).run == (0,)
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return top

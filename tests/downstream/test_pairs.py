@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_matrix
 
 from synthgen.downstream.bilevel import Bilevel, learn_weights
 from synthgen.downstream.dynamics import training_dynamics
@@ -18,6 +18,7 @@ from synthgen.downstream.encoder.stm import EncoderSTM
 from synthgen.downstream.influence import influence
 from synthgen.downstream.pairs import pair_terms
 from synthgen.downstream.registry import make_stm
+from synthgen.downstream.rows import matrix
 from synthgen.downstream.stm import STM, Features, IntArray
 from synthgen.downstream.tfidf import TfidfSTM
 from synthgen.downstream.weights import adjust_weights
@@ -76,7 +77,7 @@ def turned(reviews: Write) -> Callable[[int, int], Pairs]:
 
 
 def dense(features: Features) -> np.ndarray:
-    return features.toarray() if issparse(features) else np.asarray(features)
+    return features if isinstance(features, np.ndarray) else matrix(features).toarray()
 
 
 def accuracy(stm: STM, train: tuple[Sequence[str], IntArray], test: tuple[Sequence[str], IntArray]) -> float:
@@ -207,7 +208,7 @@ def test_short_training_on_pairs_remembers_less() -> None:
 
 def test_single_texts_have_the_features_they_always_had() -> None:
     texts = ["the plot was warm", "the cast was dull, the plot was not", "the plot 42 was warm"]
-    rows = TfidfSTM().start(texts)
+    rows = matrix(TfidfSTM().start(texts))
     assert rows.shape == (3, 7)
     # Taken before there were pairs.
     np.testing.assert_array_equal(rows.indices, [0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 6, 1, 2, 3, 4, 5, 6])

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse import issparse
 
 from synthgen.downstream.registry import make_stm
+from synthgen.downstream.rows import matrix
 from synthgen.downstream.stm import STM, Features, IntArray
 from synthgen.downstream.watch import EPOCHS
 from synthgen.text import Pair
@@ -45,7 +45,7 @@ def alike(texts: Sequence[str], start: Sequence[str]) -> Sequence[str]:
 
 
 def dense(features: Features) -> np.ndarray:
-    return features.toarray() if issparse(features) else np.asarray(features)
+    return features if isinstance(features, np.ndarray) else matrix(features).toarray()
 
 
 def test_probabilities_have_a_row_a_text_and_sum_to_one(stm: STM, reviews: Write) -> None:
@@ -76,6 +76,17 @@ def test_equal_input_gives_equal_output_to_the_bit(stm: STM, reviews: Write) -> 
 
     for first, second in zip(run(), run(), strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_fit_each_is_fit_of_each(stm: STM, reviews: Write) -> None:
+    texts, labels = reviews(60, 0)
+    features = stm.start(texts)
+    parts = [np.arange(0, 30), np.arange(20, 60)]
+    each = stm.fit_each([(features[rows], labels[rows]) for rows in parts], n_labels=2)
+    for rows, fit in zip(parts, each, strict=True):
+        alone = stm.fit(features[rows], labels[rows], n_labels=2)
+        np.testing.assert_array_equal(fit.predict_proba(features), alone.predict_proba(features))
+        np.testing.assert_array_equal(fit.epoch_probabilities, alone.epoch_probabilities)
 
 
 def test_texts_seen_before_change_no_feature(stm: STM, reviews: Write) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from synthgen.downstream.rows import matrix
 from synthgen.downstream.stm import IntArray
 from synthgen.downstream.tfidf import TfidfSTM
 
@@ -20,16 +21,16 @@ def test_features_are_those_of_scikit_learn(recorded: Read) -> None:
     theirs = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     stm = TfidfSTM()
     # Columns come in another order: inner products do not mind.
-    one, two = theirs.fit_transform(start), stm.start(start)
+    one, two = theirs.fit_transform(start), matrix(stm.start(start))
     assert one.shape == two.shape
     np.testing.assert_allclose((one @ one.T).toarray(), (two @ two.T).toarray(), atol=1e-6)
-    one, two = one @ theirs.transform(other).T, two @ stm.features(other).T
+    one, two = one @ theirs.transform(other).T, two @ matrix(stm.features(other)).T
     np.testing.assert_allclose(one.toarray(), two.toarray(), atol=1e-6)
 
 
 def test_word_pairs_have_an_order() -> None:
     stm = TfidfSTM()
-    rows = stm.start(["not good", "not good", "good not"])
+    rows = matrix(stm.start(["not good", "not good", "good not"]))
     products = (rows @ rows.T).toarray()
     assert products[0, 1] == pytest.approx(1)
     assert products[0, 2] < 0.9

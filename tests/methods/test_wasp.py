@@ -205,7 +205,7 @@ def test_a_whole_run_and_its_promise(tmp_path: Path) -> None:
     assert "differential privacy" in card
     assert "epsilon 4" in card.lower()
     first = json.loads((made.path / "rounds" / "00" / "votes.json").read_text())
-    assert set(first) == {"releases", "plm_weights"}
+    assert set(first) == {"releases", "plm_weights", "crc32"}
     assert set(first["releases"]) == {"sums", "owners"}
     values = np.array(first["releases"]["owners"]["values"])
     assert all(value * 2**30 % 1 for value in values), "raw shares are multiples of 2^-30"

@@ -29,9 +29,10 @@ SERVERS: dict[str, dict[str, Any]] = {
 }
 KINDS = ["scripted", "llama", "gpt2", "opt", "glm", "t5", *SERVERS, pytest.param("vllm", marks=pytest.mark.vllm)]
 PROMPTS = ['A review reads: "', 'a much longer prompt, with two films and more than that, reads: "', 'x: "']
+ON_A_CLUSTER = ["ray:scripted", "ray:transformers"]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[*KINDS, *ON_A_CLUSTER])
 def engine(
     request: pytest.FixtureRequest, tiny_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Engine]:
@@ -42,6 +43,10 @@ def engine(
             count = 2 if request.param == "server-two" else 1
             urls = tuple(stack.enter_context(ScriptedServer(models=["tiny"])).url for _ in range(count))
             opened = open_engine(PLM("tiny", "tiny", "endpoint", urls=urls, **SERVERS[request.param]), "server")
+        elif request.param.startswith("ray:"):
+            request.getfixturevalue("ray_cluster")
+            plm = PLM("tiny", str(tiny_model("llama")), "local")
+            opened = open_engine(plm, request.param, slot=Slot(), log=Path(), tell=lambda seconds: None)
         elif request.param == "vllm":
             opened = _served(tmp_path_factory.mktemp("vllm") / "tiny.log")
         else:

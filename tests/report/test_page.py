@@ -89,7 +89,7 @@ def test_the_page_fetches_nothing_and_fits_phone_print_and_dark():
         assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in policy
     assert [list(json.loads(block)) for block in data[:2]] == [
         ["accuracy"],
-        ["count", "piece", "names", "columns", "chosen"],
+        ["count", "piece", "names", "columns", "all", "chosen"],
     ]
     assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
     assert "@media print" in html

@@ -20,6 +20,7 @@ from synthgen.report.points import PIECE, packed_points, packed_texts, plain
 from synthgen.report.spending import budget, plm_weights, votes_by_plm
 from synthgen.report.wording import clean
 from synthgen.report.write import publishable
+from synthgen.runs.sample_table import SampleTable
 
 
 def unpacked(text: str) -> bytes:
@@ -76,8 +77,8 @@ def test_what_was_taken_out_for_private_texts_is_not_on_the_page(found, kept):
     learned = dynamics(["a"], 6)
     samples = sample_rows(learned)
     samples[2]["weight"] = samples[5]["weight"] = 0.0
-    shown, rows = publishable(samples, learned, {"decontamination": found})
-    assert [sample["id"] for sample in shown] == rows["id"].to_pylist()
+    shown, rows = publishable(SampleTable.of(samples), learned, {"decontamination": found})
+    assert [sample["id"] for sample in shown.rows(range(len(shown)))] == rows["id"].to_pylist()
     assert len(shown) == kept
 
 

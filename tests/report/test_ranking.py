@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,13 +21,14 @@ def ids(ranking):
 def test_laws_of_every_ranking(drawn, count, ends, random):
     samples = [{"id": f"s{n:02d}", "plm": plm, "label": label} for n, (plm, label, _) in enumerate(drawn)]
     known = {f"s{n:02d}": {"weight": value} for n, (_, _, value) in enumerate(drawn) if value is not None}
-    scores = Scores(
-        "weight",
-        known,
-        (lambda one: -one["weight"]) if ends != "worst" else None,
-        (lambda one: one["weight"]) if ends != "best" else None,
-    )
-    groups = ranked(samples, scores, count)
+
+    def scores(samples):
+        weight = np.array([known.get(sample["id"], {"weight": 0})["weight"] for sample in samples])
+        there = np.array([sample["id"] in known for sample in samples], dtype=bool)
+        sides = (-weight,) if ends != "worst" else None, (weight,) if ends != "best" else None
+        return Scores("weight", {"weight": weight}, there, *sides)
+
+    groups = ranked(samples, scores(samples), count)
     assert sum(group["size"] for group in groups) == len(known)
     assert sum(group["left_out"] for group in groups) == len(samples) - len(known)
     assert (left_out_note(groups) is None) == (len(samples) == len(known))
@@ -47,7 +49,7 @@ def test_laws_of_every_ranking(drawn, count, ends, random):
         left = [one for one in values if one not in best]
         assert worst == sorted(left, key=lambda one: (values[one], one))[: len(worst)]
     random.shuffle(samples)
-    again = ranked(samples, scores, count)
+    again = ranked(samples, scores(samples), count)
     assert sorted(map(json.dumps, groups)) == sorted(map(json.dumps, again))
 
 

@@ -13,9 +13,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from synthgen.errors import UserError
-from synthgen.report.ranking import Scores, best_and_worst, ranked
+from synthgen.report.ranking import Scores, best_and_worst, ranked, scattered
 from synthgen.report.samples_file import write_samples
 from synthgen.report.samples_table import samples_table
+from synthgen.runs.sample_table import SampleTable
 
 NASTY = '[bold]x[/bold] \x1b[31m\x07 \u202e a|b <script> "q", \n=1+1 '
 
@@ -58,7 +59,8 @@ def test_nothing_is_wider_than_the_terminal(text, count):
 def test_one_end_has_the_whole_width_and_an_empty_group_a_line():
     samples = sample_rows(dynamics(["opt"], 4), "word " * 40)
     chosen = next(sample["id"] for sample in samples if sample["label"] == "positive")
-    scores = Scores("influence", {chosen: {"influence": -1.25e-5, "after": 2}}, lambda one: one["influence"], None)
+    values, known = scattered(SampleTable.of(samples), [chosen], influence=[-1.25e-5], after=[2])
+    scores = Scores("influence", values, known, (values["influence"],), None)
     said = plain(ranked(samples, scores, 3))
     assert "worst" not in said
     assert "influence -1.25e-05 after round 2" in said

@@ -13,9 +13,10 @@ from synthgen.errors import UserError
 from synthgen.plms.engines import scripted
 from synthgen.recipe import make_recipe
 from synthgen.records import Request
+from synthgen.report.judges import By
 from synthgen.report.ranking import best_and_worst
 from synthgen.report.released import by_votes, releases_of
-from synthgen.report.scored import By, ranked_run
+from synthgen.report.scored import ranked_run
 from synthgen.runs.read import Run, load_run
 
 LABELS = ("negative", "positive")
@@ -60,12 +61,13 @@ def left_out(run: Run, by: By) -> int:
 def test_closeness_is_what_wasp_itself_chose_by(tmp_path: Path, number: int) -> None:
     run = made(tmp_path, "wasp")
     samples = [sample for sample in run.samples() if sample["round"] <= number]
-    known = by_votes(run, samples, LABELS, releases_of(run)).known
+    found = by_votes(run, samples, LABELS, releases_of(run)).values["closeness"].tolist()
+    known = {sample["id"]: value for sample, value in zip(samples, found, strict=True)}
     chosen = run.demonstrations()[number]
     assert chosen
     for row in chosen:
         sign = 1 if row["scores"]["role"] == "good" else -1
-        assert known[row["id"]]["closeness"] == pytest.approx(sign * row["scores"]["votes"], rel=1e-9)
+        assert known[row["id"]] == pytest.approx(sign * row["scores"]["votes"], rel=1e-9)
     groups, notes = ranked_run(run)
     assert {group["by"] for group in groups} == {"votes"}
     assert sum(group["size"] for group in groups) == run.metrics["samples"]
@@ -186,5 +188,8 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="damaged"):
             ranked_run(run, by="votes")
     (run.path / "metrics.json").unlink()
+    with pytest.raises(UserError, match=r"metrics\.json is damaged"):
+        load_run(run.path)
+    (run.path / "SHA256SUMS").unlink()
     with pytest.raises(UserError, match="not finished; continue it with"):
         ranked_run(load_run(run.path))

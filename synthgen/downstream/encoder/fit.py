@@ -52,6 +52,10 @@ class EncoderFit:
         """
         return self._linear
 
+    def settled(self) -> "EncoderFit":
+        """Return this fit: it is trained."""
+        return self
+
     @cached_property
     def _linear(self) -> tuple[HeadFit, Callable[[Features], Features]]:
         lesson = self._lesson

@@ -44,6 +44,10 @@ class Network:
         """What makes batches of feature rows."""
         return Padder(self.pad, self.device)
 
+    def __reduce__(self) -> Any:
+        """Take the configuration and the weights that trainings start from along to another process."""
+        return network_of, (self.module.config, dict(self.start), self.pad, self.n_labels, self.name)
+
     def place(self, device: torch.device) -> None:
         """Choose another device."""
         self.__dict__["device"] = device
@@ -117,6 +121,15 @@ class Network:
     def _through(self, features: Features, rows: IntArray) -> Tensor:
         logits: Tensor = self.module(**self.padder.batch(features, rows)).logits
         return logits.double().cpu()
+
+
+def network_of(config: Any, start: State, pad: int, n_labels: int, name: str) -> Network:
+    """Build a network again, in another process, from its configuration and the weights that trainings start from."""
+    from transformers import AutoModelForSequenceClassification
+
+    module = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    module.load_state_dict(start)
+    return Network(module.eval(), pad=pad, n_labels=n_labels, name=name)
 
 
 def _last_layer(module: nn.Module, n_labels: int, name: str) -> nn.Linear:

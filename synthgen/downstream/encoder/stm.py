@@ -1,6 +1,7 @@
 """The STM ``encoder:<model>``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ from synthgen.downstream.encoder.network import Network
 from synthgen.downstream.encoder.options import EncoderOptions
 from synthgen.downstream.encoder.together import train_together
 from synthgen.downstream.encoder.tokens import Tokens, longest, tells_apart
-from synthgen.downstream.encoder.training import Alone, train
+from synthgen.downstream.encoder.training import Alone, Trained, train
 from synthgen.downstream.stm import Features, FloatArray, IntArray
+from synthgen.downstream.stm import Lesson as Given
 from synthgen.errors import UserError
+from synthgen.spread import far, spread
 
 
 class EncoderSTM:
@@ -67,6 +70,22 @@ class EncoderSTM:
         Raises ``ValueError`` for no samples or weights that are negative or all zero, ``UserError`` where memory is
         used up or the training diverges, ``SynthgenError`` where a process it is shared with fails.
         """
+        lesson = self._lesson(features, labels, weights, n_labels=n_labels, short=short)
+        return EncoderFit(self._network, lesson, self._trained(lesson))
+
+    def fit_each(self, lessons: Iterable[Given], *, n_labels: int) -> Iterator[EncoderFit]:
+        """Yield a fit for each lesson. In a cluster they are trained on CPUs, and only where this machine has no GPU:
+        those of the nodes hold PLMs.
+        """
+        made = [self._lesson(features, labels, None, n_labels=n_labels, short=False) for features, labels in lessons]
+        there = far() and self._processes() == 1 and self._network.device.type == "cpu"
+        every = spread(partial(_trained_there, self._network), made) if there else map(self._trained, made)
+        for lesson, trained in zip(made, every, strict=True):
+            yield EncoderFit(self._network, lesson, trained)
+
+    def _lesson(
+        self, features: Features, labels: IntArray, weights: FloatArray | None, *, n_labels: int, short: bool
+    ) -> Lesson:
         relative = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
         if features.shape[0] != len(labels) or len(relative) != len(labels):
             raise ValueError("features, labels and weights differ in length")
@@ -75,14 +94,13 @@ class EncoderSTM:
         if n_labels != self._network.n_labels:
             self._network = self._build(n_labels)
         ids = np.asarray(labels, dtype=np.int64)
-        lesson = Lesson(features, ids, relative, self._options, self._seed, short)
+        return Lesson(features, ids, relative, self._options, self._seed, short)
+
+    def _trained(self, lesson: Lesson) -> Trained:
         processes = self._processes()
-        trained = (
-            train(self._network, lesson, Alone())
-            if processes == 1
-            else train_together(self._network, lesson, processes)
-        )
-        return EncoderFit(self._network, lesson, trained)
+        if processes == 1:
+            return train(self._network, lesson, Alone())
+        return train_together(self._network, lesson, processes)
 
     def _build(self, n_labels: int) -> Network:
         tokenizer, config = self._pretrained.tokenizer, self._pretrained.config
@@ -95,3 +113,8 @@ class EncoderSTM:
         if gpus and asked and asked > gpus:
             raise UserError(f"STM {self.name} is to train in {asked} processes; this machine has {gpus} GPUs for them.")
         return asked or max(1, gpus)
+
+
+def _trained_there(network: Network, lesson: Lesson) -> Trained:
+    network.place(torch.device("cpu"))
+    return train(network, lesson, Alone())

@@ -15,9 +15,10 @@ import torch
 from scipy.sparse import csr_matrix
 
 from synthgen.downstream.encoder.lesson import Lesson
-from synthgen.downstream.encoder.network import Network
+from synthgen.downstream.encoder.network import Network, network_of
 from synthgen.downstream.encoder.options import EncoderOptions
 from synthgen.downstream.encoder.training import Trained
+from synthgen.downstream.rows import matrix
 from synthgen.errors import SynthgenError, UserError
 
 _WORKER = "synthgen.downstream.encoder.worker"
@@ -39,7 +40,7 @@ def train_together(network: Network, lesson: Lesson, processes: int) -> Trained:
 
 def _write(folder: Path, network: Network, lesson: Lesson) -> None:
     network.module.config.save_pretrained(folder)
-    rows = csr_matrix(lesson.features)
+    rows = matrix(lesson.features)
     job = {
         "state": network.start,
         "pad": network.pad,
@@ -60,12 +61,11 @@ def _write(folder: Path, network: Network, lesson: Lesson) -> None:
 
 def read_job(folder: Path) -> tuple[Network, Lesson]:
     """Return the network and the lesson of a job folder."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
     job = torch.load(folder / "job.pt", weights_only=True)
-    module = AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
-    module.load_state_dict(job["state"])
-    network = Network(module.eval(), pad=job["pad"], n_labels=job["n_labels"], name=job["name"])
+    config = AutoConfig.from_pretrained(folder)
+    network = network_of(config, job["state"], job["pad"], job["n_labels"], job["name"])
     values, columns, starts = (job[name].numpy() for name in ("values", "columns", "starts"))
     rows = csr_matrix((values, columns, starts), shape=(len(starts) - 1, job["length"]))
     options = EncoderOptions.model_validate_json(job["options"])

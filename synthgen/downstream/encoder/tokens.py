@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from synthgen.downstream.pairs import Key, parted
+from synthgen.downstream.rows import matrix
 from synthgen.downstream.stm import Features, IntArray
 
 _TYPE = 24
@@ -88,7 +89,7 @@ class Padder:
 
     def batch(self, features: Features, rows: IntArray) -> dict[str, Tensor]:
         """Return ``input_ids`` and ``attention_mask``, each (rows, longest), and types of tokens if any is not 0."""
-        kept = csr_matrix(features[rows])
+        kept = matrix(features[rows])
         width = max(1, int(np.diff(kept.indptr).max()))
         values = torch.from_numpy(kept[:, :width].toarray().astype(np.int64))
         shifted, types = values & ((1 << _TYPE) - 1), values >> _TYPE
@@ -102,7 +103,7 @@ class Padder:
 
 def lengths(features: Features) -> IntArray:
     """Return the tokens of each row (n,)."""
-    return np.diff(csr_matrix(features).indptr).astype(np.int64)
+    return np.diff(matrix(features).indptr).astype(np.int64)
 
 
 def batches_of_equal_length(features: Features, tokens: int) -> list[IntArray]:

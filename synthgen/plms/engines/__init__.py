@@ -11,12 +11,14 @@ from synthgen.plms.engines.base import Engine
 class Row(NamedTuple):
     """Where an engine is opened. ``process``: it is one of its own, with a place, a log, and a start that takes time.
 
-    One of ``any_plm`` runs whatever PLM is asked for: nothing speaks against it where a user names it.
+    One of ``any_plm`` runs whatever PLM is asked for: nothing speaks against it where a user names it. ``inner`` is
+    the engine that runs the PLM in other processes, where the engine itself only spreads the work over these.
     """
 
     opens: str
     process: bool = False
     any_plm: bool = False
+    inner: str | None = None
 
 
 ENGINES = {
@@ -24,6 +26,10 @@ ENGINES = {
     "transformers": Row("synthgen.plms.engines.transformers:open_transformers"),
     "server": Row("synthgen.plms.engines.server.discover:open_server"),
     "scripted": Row("synthgen.plms.engines.scripted:open_scripted", any_plm=True),
+    "ray": Row("synthgen.plms.engines.ray.engine:open_ray", process=True, inner="auto"),
+    "ray:transformers": Row("synthgen.plms.engines.ray.engine:open_ray", process=True, inner="transformers"),
+    "ray:vllm": Row("synthgen.plms.engines.ray.engine:open_ray", process=True, inner="vllm"),
+    "ray:scripted": Row("synthgen.plms.engines.ray.engine:open_ray", process=True, any_plm=True, inner="scripted"),
 }
 
 
@@ -37,4 +43,5 @@ def open_engine(
     """
     row = ENGINES[name]
     module, _, function = row.opens.partition(":")
-    return cast(Engine, getattr(import_module(module), function)(plm, note, **(process if row.process else {})))
+    settings = {**(process if row.process else {}), **({"inner": row.inner} if row.inner else {})}
+    return cast(Engine, getattr(import_module(module), function)(plm, note, **settings))

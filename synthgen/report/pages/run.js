@@ -90,7 +90,8 @@ async function startRun() {
     const shown = matching(form, samples);
     const drawn = shown.filter((index) => !Number.isNaN(samples.confidence[index]));
     const off = shown.length - drawn.length;
-    element("shown").textContent = `${number(shown.length)} of ${number(samples.count)} samples shown${off ? `, ${number(off)} of them not on the map: they have no dynamics` : ""}`;
+    const share = samples.all > samples.count ? ` drawn from ${number(samples.all)}` : "";
+    element("shown").textContent = `${number(shown.length)} of ${number(samples.count)} samples${share} shown${off ? `, ${number(off)} of them not on the map: they have no dynamics` : ""}`;
     if (looking.state.shown >= 0 && !shown.includes(looking.state.shown)) looking.keep(-1);
     map.show(drawn);
     list.show(shown);

@@ -4,8 +4,8 @@ const ABSENT = 65535;
 const SHARES = ["confidence", "variability", "correctness", "cross_model_confidence", "cross_model_variability"];
 
 async function readSamples() {
-  const { count, piece, names, columns, chosen } = block("points");
-  const samples = { count, names, chosen };
+  const { count, all, piece, names, columns, chosen } = block("points");
+  const samples = { count, all, names, chosen };
   await Promise.all(Object.entries(columns).map(async ([name, packed]) => {
     const bytes = await inflated(packed);
     if (name === "weight") samples.weight = new Float32Array(bytes);

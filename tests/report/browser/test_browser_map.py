@@ -115,6 +115,21 @@ def test_every_filter_shows_its_samples_and_no_others(visit):
         assert shown(page) == 60
 
 
+def test_of_many_samples_a_share_is_drawn_and_the_page_says_so(visit, monkeypatch):
+    monkeypatch.setattr("synthgen.report.drawn.MOST", 30)
+    samples, learned = invented(300)
+    page = visit(run_page(samples, learned, chosen=[[samples[7]]]))
+    held = shown(page)
+    assert 30 <= held < 100
+    expect(page.locator("#drawn")).to_contain_text(f"Map and list hold {held} of 300 samples")
+    expect(page.locator("#shown")).to_contain_text(f"{held} of {held} samples drawn from 300 shown")
+    page.select_option("[name=chosen]", label="chosen to be shown")
+    expect(page.locator("#list button")).to_have_count(1)
+    page.click("#list button")
+    card_holds(page, "sample 7. ")
+    assert samples[7]["id"] in page.inner_text("#card")
+
+
 def test_filters_add_up_and_all_come_back(visit):
     samples, learned = invented(60)
     page = visit(run_page(samples, learned))

@@ -1,8 +1,10 @@
 """Ask servers for completions: many at once, over kept connections, patiently where that may help."""
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -26,6 +28,8 @@ from synthgen.prompt import shortened
 from synthgen.records import Completion, Request
 
 BUSY = {408, 425, 429, 503}
+SECRET = 8
+"""Characters from which on a key's value is no word that a text may have by chance."""
 
 
 class GoneError(Exception):
@@ -60,6 +64,7 @@ class Client:
         self._note = note
         self._alive = alive
         self._drops = drops
+        self._secrets = _secrets()
         self.window = Window(in_flight)
 
     async def ask(self, batch: Sequence[Request]) -> list[Completion]:
@@ -120,9 +125,16 @@ class Client:
                 return None
             self.window.answered()
             self._check_model(endpoint, model)
-            return found
+            return [self._unsaid(completion) for completion in found]
         finally:
             self.window.leave()
+
+    def _unsaid(self, completion: Completion) -> Completion:
+        """Take secrets out of a text: a server was told its key, and what it writes is published."""
+        text = completion.text
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return completion if text == completion.text else replace(completion, text=text)
 
     def _not_sent(self, endpoint: Endpoint, error: httpx2.RequestError, trial: Trial) -> None:
         said = without_keys(" ".join(str(error).split())) or type(error).__name__
@@ -189,6 +201,12 @@ class Client:
     def _check_model(self, endpoint: Endpoint, model: str) -> None:
         if model and not _same(model, self._model):
             self._note(f"{endpoint.url} answers for {self._name} as {without_keys(model)}, not as {self._model}.")
+
+
+def _secrets() -> list[str]:
+    """Return what in the environment is a key or a token, the longest first."""
+    held = {value.strip() for name, value in os.environ.items() if name.upper().endswith(("_API_KEY", "_TOKEN"))}
+    return sorted((value for value in held if len(value) >= SECRET), key=len, reverse=True)
 
 
 def _same(said: str, asked: str) -> bool:

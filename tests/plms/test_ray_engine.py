@@ -1,0 +1,132 @@
+"""The engine ray makes what the engine inside it makes, whatever dies meanwhile, and leaves nothing behind."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from synthgen.errors import SynthgenError, UserError
+from synthgen.plms.catalog import PLM
+from synthgen.plms.engines import open_engine
+from synthgen.plms.engines.ray import cluster
+from synthgen.plms.engines.ray.engine import RayEngine
+from synthgen.plms.engines.vllm.flags import Slot
+from synthgen.plms.resolve import resolve_plm
+from synthgen.prompt import Prompt
+from synthgen.records import Completion, Request, Sampling
+from synthgen.seeds import derive_seed
+
+PLMS = {"scripted": PLM("any", "any", "hub"), "transformers": resolve_plm("opt", "pocket")}
+
+
+def opened(plm: PLM, inner: str) -> RayEngine:
+    engine = open_engine(plm, f"ray:{inner}", slot=Slot(), log=Path(), tell=lambda seconds: None)
+    assert isinstance(engine, RayEngine)
+    return engine
+
+
+def requests(count: int) -> list[Request]:
+    shown = "One review: it rained.\n"
+    prompts = [Prompt(shown + 'A review reads: "', [(0, len(shown))]), 'A bad review reads: "', 'x: "']
+    counters = ('A good review reads: "',)
+    return [
+        Request(
+            f"r{n:04d}",
+            "opt",
+            0,
+            "positive",
+            prompts[n % 3],
+            derive_seed("t", n),
+            Sampling(max_tokens=12, debias=5.0 if n % 5 == 0 else 0.0),
+            counters if n % 5 == 0 else (),
+        )
+        for n in range(count)
+    ]
+
+
+def by_request(completions: Iterator[Completion]) -> dict[str, Completion]:
+    found = list(completions)
+    told = {completion.request: completion for completion in found}
+    assert len(told) == len(found)
+    return told
+
+
+def processes(name: str) -> list[psutil.Process]:
+    """Return Ray's processes of this machine that run ``name``; Ray calls them by it."""
+    return [one for one in psutil.process_iter(["name", "cmdline"]) if name in " ".join(one.info["cmdline"] or ())]
+
+
+def test_a_killed_writer_loses_nothing(ray_cluster: Any) -> None:
+    asked = requests(3000)
+    with closing(open_engine(PLMS["scripted"], "scripted")) as alone:
+        wanted = by_request(alone.generate(asked))
+    with closing(opened(PLMS["scripted"], "scripted")) as engine:
+        assert engine.writers == 2
+        coming = engine.generate(asked)
+        found = [next(coming)]
+        processes("ray::Writer")[-1].kill()
+        assert by_request(iter([*found, *coming])) == wanted
+        # Both at once: nobody is left to take over until one is back.
+        for victim in processes("ray::Writer"):
+            victim.kill()
+        assert by_request(engine.generate(asked)) == wanted
+
+
+@pytest.fixture(scope="module")
+def pocket(ray_cluster: Any) -> Iterator[RayEngine]:
+    with closing(opened(PLMS["transformers"], "transformers")) as engine:
+        yield engine
+
+
+def test_completions_are_those_of_the_inner_engine(pocket: RayEngine) -> None:
+    asked = requests(150)
+    with closing(open_engine(PLMS["transformers"], "transformers")) as alone:
+        assert pocket.batches(asked) == alone.batches(asked)
+        assert by_request(pocket.generate(asked)) == by_request(alone.generate(asked))
+
+
+def test_what_the_inner_engine_refuses_is_refused_in_its_words(pocket: RayEngine) -> None:
+    with pytest.raises(UserError, match="more than the context of opt"):
+        list(pocket.generate([Request("r0", "opt", 0, "positive", "word " * 5000, 1)]))
+    with pytest.raises(UserError, match="cannot be the name of a model"):
+        opened(PLM("gone", "pocket/gone", "pocket"), "transformers")
+    assert processes("ray::Writer")
+
+
+def test_a_closed_iterator_stops_the_work(pocket: RayEngine) -> None:
+    coming = pocket.generate(requests(5000))
+    next(coming)
+    assert processes("ray::MapBatches")
+    coming.close()
+    while processes("ray::MapBatches"):  # what is under way is finished; the rest would take many minutes
+        threading.Event().wait(0.1)
+    assert len(by_request(pocket.generate(requests(40)))) == 40
+
+
+def test_closing_ends_a_generate_in_another_thread_and_the_writers(ray_cluster: Any) -> None:
+    before = len(processes("ray::Writer"))
+    engine = opened(PLMS["scripted"], "scripted")
+    coming = engine.generate(requests(5000))
+    next(coming)
+    threading.Thread(target=engine.close).start()
+    with pytest.raises(SynthgenError, match="stopped at its work"):
+        list(coming)
+    while len(processes("ray::Writer")) > before:
+        threading.Event().wait(0.1)
+
+
+@pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:x", "127.0.0.1:1", "127.0.0.1:99999"])
+def test_a_wrong_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with pytest.raises(UserError, match="Ray cluster"):
+        cluster._reach(address)
+
+
+def test_without_ray_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"pip install 'synthgen\[ray\]'"):
+        opened(PLMS["scripted"], "scripted")
