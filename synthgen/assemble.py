@@ -90,8 +90,9 @@ def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
     able = {"transformers", "scripted", POOL}
     engines = {plm.name: arrangement.chosen[plm.name].engine.removeprefix("ray:") for plm in arrangement.plms}
     names = [name for name, engine in engines.items() if engine not in able]
+    cannot = "may not be" if "ray" in engines.values() else "cannot be"
     said = (
-        f"{', '.join(names)} cannot be debiased: of the engines only transformers shows the next token's probabilities."
+        f"{', '.join(names)} {cannot} debiased: of the engines only transformers shows the next token's probabilities."
     )
     return [said] if names else []
 

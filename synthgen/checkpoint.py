@@ -70,9 +70,14 @@ def restore_rounds(
     """
     folders = [run.round_folder(number) for number in range(run.recipe.rounds + 1)]
     states = list(_whole(folders, observe))
+    for folder in folders[len(states) :]:
+        # It may follow on rounds that come out otherwise now.
+        (folder / "state.json").unlink(missing_ok=True)
     if not states:
         return []
-    curator.restore(_taken_in(folder, state, so_far) for folder, state in zip(folders, states, strict=False))
+    for folder, state in zip(folders, states, strict=False):
+        _take_in(folder, state, so_far)
+    curator.restore(_kept(folder, "seen ") for folder in folders[: len(states)])
     last = states[-1]
     so_far.labels, so_far.rejected = Counter(last["labels"]), Counter(last["rejected"])
     so_far.tokens, so_far.loads = Counter(last["tokens"]), Counter(last["loads"])
@@ -100,15 +105,13 @@ def _whole(folders: list[Path], observe: Observer) -> Iterator[dict[str, Any]]:
         yield state
 
 
-def _taken_in(folder: Path, state: Mapping[str, Any], so_far: Progress) -> dict[str, Any]:
-    """Take in a round's samples and fits; return what the curator remembered of it."""
+def _take_in(folder: Path, state: Mapping[str, Any], so_far: Progress) -> None:
     so_far.samples.add(folder / "samples.jsonl")
+    so_far.fits.append((state["samples"], TrainedHead(_kept(folder, "fit")[""])))
+    so_far.by_plm = {plm: TrainedHead(parameters) for plm, parameters in _kept(folder, "fit of ").items()}
+
+
+def _kept(folder: Path, prefix: str) -> dict[str, Any]:
+    """Return the arrays of a state whose names begin with ``prefix``, by what follows it."""
     with np.load(folder / "state.npz", allow_pickle=False) as kept:
-        arrays = {name: kept[name] for name in kept.files}
-    so_far.fits.append((state["samples"], TrainedHead(arrays.pop("fit"))))
-    so_far.by_plm = {plm: TrainedHead(parameters) for plm, parameters in _under("fit of ", arrays).items()}
-    return _under("seen ", arrays)
-
-
-def _under(prefix: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+        return {name.removeprefix(prefix): kept[name] for name in kept.files if name.startswith(prefix)}

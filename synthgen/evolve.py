@@ -32,14 +32,12 @@ def evolve(recipe: Recipe, parts: Parts, run: RunFolder, observe: Observer) -> d
     On a resume, rounds that are whole on disk are taken as they are; of others everything but the PLMs' answers is
     computed anew, from the journal, and so comes out the same.
     """
-    began = perf_counter()
     so_far, observe = Progress(), one_at_a_time(observe)
     if parts.vault:
         parts.vault.open(run.path)
     with EngineRoom(parts.arrangement, logs=run.path / "logs", observe=observe) as room:
         _rounds(recipe, parts, run, room, so_far, observe)
         so_far.loads += room.loads
-    so_far.seconds["total"] += perf_counter() - began
     return _finish(recipe, parts, run, so_far, observe)
 
 
@@ -53,6 +51,7 @@ def _rounds(
     demonstrations = restore_rounds(run, so_far, curator, reserve, observe) if known else []
     for number in range(len(so_far.fits), recipe.rounds + 1):
         demonstrations = _round(recipe, parts, run, room, number, demonstrations, curator, reserve, so_far, observe)
+        so_far.count_time()
         keep_round(run.round_folder(number), so_far, curator, reserve, room.loads, with_state=known)
         observe(RoundEnded(number, len(so_far.samples)))
 
@@ -101,7 +100,6 @@ def _check_labels(parts: Parts, so_far: Progress) -> None:
 
 
 def _finish(recipe: Recipe, parts: Parts, run: RunFolder, so_far: Progress, observe: Observer) -> dict[str, Any]:
-    began = perf_counter()
     with _stage("learn", so_far, observe):
         weights, final, notes = parts.method.weigh(so_far.samples)
         for note in notes:
@@ -120,7 +118,7 @@ def _finish(recipe: Recipe, parts: Parts, run: RunFolder, so_far: Progress, obse
         accuracy = scored(parts, so_far, final)
     with _stage("write", so_far, observe):
         write_dataset(run.path / "dataset" / "train.parquet", samples, parts.task)
-    so_far.seconds["total"] += perf_counter() - began
+    so_far.count_time()
     metrics = accuracy | counted(parts, so_far, samples) | {"decontamination": decontamination}
     run.write_metrics(metrics)
     return metrics

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from synthgen.downstream.stm import STM, Fit
 from synthgen.methods.base import Method
@@ -52,6 +53,13 @@ class Progress:
     by_plm: dict[str, Fit] = field(default_factory=dict)
     loads: Counter[str] = field(default_factory=Counter)
     said: list[str] = field(default_factory=list)
+    since: float = field(default_factory=perf_counter)
+
+    def count_time(self) -> None:
+        """Add what went by since the last call, or since the start, to the ``total`` of the seconds."""
+        now = perf_counter()
+        self.seconds["total"] += now - self.since
+        self.since = now
 
     def add(self, written: RoundWriter) -> None:
         """Take in a round's texts, which are on disk by now."""

@@ -49,7 +49,8 @@ def _far(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) 
     except RayTaskError as error:
         raise error.cause from None
     finally:
-        for reference in coming:
+        # The cluster may have been left since.
+        for reference in coming if far() else ():
             ray.cancel(reference, force=True)
 
 

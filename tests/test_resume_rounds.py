@@ -70,12 +70,17 @@ def test_whole_rounds_are_not_done_again(round: int, stage: str, undisturbed: Ru
     assert resumed.demonstrations() == undisturbed.demonstrations()
 
 
-@pytest.mark.parametrize("method", ["zerogen", "progen", "sungen"])
-def test_every_method_without_private_samples_goes_on_from_its_samples_alone(method: str, tmp_path: Path) -> None:
-    whole = execute(recipe(method=method, gold="none"), out=tmp_path / "whole")
+@pytest.mark.parametrize(
+    "settings", [{"method": "zerogen"}, {"method": "progen"}, {"method": "sungen"}, {"curate": False}], ids=str
+)
+def test_every_method_without_private_samples_goes_on_from_its_samples_alone(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    asked = recipe(**settings, gold="none")
+    whole = execute(asked, out=tmp_path / "whole")
     with pytest.raises(StoppedError):
-        execute(recipe(method=method, gold="none"), out=tmp_path / "r", observe=stopping(at(ROUNDS, "generate")))
-    resumed = execute(recipe(method=method, gold="none"), out=tmp_path / "r", resume="always")
+        execute(asked, out=tmp_path / "r", observe=stopping(at(ROUNDS, "generate")))
+    resumed = execute(asked, out=tmp_path / "r", resume="always")
     assert outcome(resumed) == outcome(whole)
 
 
@@ -103,6 +108,18 @@ def test_a_damaged_round_is_done_again_and_said(name: str, undisturbed: Run, tmp
     resumed = execute(recipe(), out=tmp_path / "r", resume="always", observe=heard.append)
     assert [event.round for event in heard if isinstance(event, RoundStarted)] == [1, 2]
     assert any(isinstance(event, Note) and "not as they were written" in event.message for event in heard)
+    assert outcome(resumed) == outcome(undisturbed)
+
+
+def test_rounds_behind_one_that_is_done_again_are_never_taken_as_they_are(undisturbed: Run, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        execute(recipe(), out=tmp_path / "r", observe=stopping(at(ROUNDS, "learn")))
+    (tmp_path / "r" / "rounds" / "00" / "samples.jsonl").unlink()
+    with pytest.raises(StoppedError):
+        execute(recipe(), out=tmp_path / "r", resume="always", observe=stopping(at(1, "generate")))
+    heard: list[Event] = []
+    resumed = execute(recipe(), out=tmp_path / "r", resume="always", observe=heard.append)
+    assert [event.round for event in heard if isinstance(event, RoundStarted)] == [1, 2]
     assert outcome(resumed) == outcome(undisturbed)
 
 
@@ -148,6 +165,8 @@ def test_seconds_add_up_over_the_parts_of_a_run(tmp_path: Path) -> None:
     assert all(
         resumed.metrics["seconds"][stage] >= state["seconds"][stage] for stage in ("generate", "learn", "select")
     )
+    seconds = resumed.metrics["seconds"]
+    assert seconds["total"] >= sum(seconds[stage] for stage in ("generate", "learn", "select"))
 
 
 def gold_file(path: Path, texts: int) -> Path:

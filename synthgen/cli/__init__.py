@@ -10,10 +10,12 @@ from typing import NoReturn
 from synthgen.errors import SynthgenError, refused
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130
+"""The exit code, whichever of them it was: ``--resume`` goes on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 the user's input is wrong, 128 + N ended by signal N.
+    """Run the command line and exit: 0 done, 1 failed, 2 the user's input is wrong, 130 interrupted.
 
     SIGTERM and SIGHUP are taken as Ctrl-C is. A second one of any of them ends the process at once.
     """
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         code = app(_bare_resume(given), prog_name="synthgen", standalone_mode=False)
     except KeyboardInterrupt:
-        code = 130
+        code = INTERRUPTED
     except SynthgenError as error:
         _say(str(error))
         code = error.exit_code
@@ -58,7 +60,7 @@ class _Ends:
                 signal.signal(number, self._first)
 
     def _first(self, number: int, frame: FrameType | None) -> NoReturn:
-        self.code = 128 + number
+        self.code = INTERRUPTED
         for end in _ENDS:
             if signal.getsignal(end) is not signal.SIG_IGN:
                 signal.signal(end, _second)
@@ -67,7 +69,7 @@ class _Ends:
 
 def _second(number: int, frame: FrameType | None) -> NoReturn:
     # Files are whole or absent, and servers of ours die with us.
-    os._exit(128 + number)
+    os._exit(INTERRUPTED)
 
 
 def _bare_resume(arguments: list[str]) -> list[str]:

@@ -34,6 +34,9 @@ class Terms:
 
     def __init__(self, read: Callable[[Sequence[str]], Read]) -> None:
         self._read = read
+        self._begin()
+
+    def _begin(self) -> None:
         self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115, it lives as long as this does
         finalize(self, self._file.close)
         self._ends: list[IntArray] = [np.zeros(1, dtype=np.int64)]
@@ -89,6 +92,8 @@ class Terms:
             self._file.seek(0, 2)
             self._file.write(entries.tobytes())
         except OSError as error:
+            # What was read before may be lost with it; it is read again where it is asked for.
+            self._begin()
             raise SynthgenError(
                 f"The terms of the texts find no room in {gettempdir()} ({error.strerror}); make room there, or set "
                 "TMPDIR to another folder."

@@ -92,11 +92,15 @@ def test_no_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("this system has no device that is always full")
+    known = terms.places(["before"])
     terms._file.close()
-    terms._file = full.open("r+b", buffering=0)  # type: ignore[assignment]
-    with pytest.raises(SynthgenError, match=r"find no room in .*TMPDIR"):
-        terms.places(["other"])
-    terms._file.close()
+    with full.open("r+b", buffering=0) as file:
+        terms._file = file  # type: ignore[assignment]
+        with pytest.raises(SynthgenError, match=r"find no room in .*TMPDIR"):
+            terms.places(["other"])
+    # With room again nothing is mixed up with what was half written.
+    np.testing.assert_array_equal(terms.places(["before"]), known)
+    assert terms.places(["other", "before"]).tolist() == [1, 0]
 
 
 def test_the_file_has_no_name_and_is_closed_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

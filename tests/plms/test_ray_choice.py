@@ -65,6 +65,9 @@ def test_replicas_fill_a_share(gpus: float, share: float, each: int, count: int)
 def test_too_few_gpus_are_refused() -> None:
     with pytest.raises(UserError, match="wants 1 GPUs"):
         replicas(HUB, Capacity(64.0, 4, 1), 1 / 6)
+    spread_out = PLM("big", "org/big", "hub", serving=Serving(tensor_parallel_size=8))
+    with pytest.raises(UserError, match="8 GPUs of one node; the cluster's have 4 at most"):
+        replicas(spread_out, Capacity(64.0, 16, 4), 1.0)
 
 
 def test_what_the_user_sets_reaches_vllm() -> None:

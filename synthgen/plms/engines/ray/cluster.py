@@ -23,11 +23,11 @@ REACHED = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a cluster has in all: ``cpus`` and ``gpus``, on so many ``nodes``."""
+    """What a cluster has in all, ``cpus`` and ``gpus``, and the most GPUs of one node."""
 
     cpus: float
     gpus: float
-    nodes: int
+    together: float
 
 
 _lock = threading.Lock()
@@ -75,12 +75,45 @@ def leave() -> None:
             _ray().shutdown()
 
 
+class Stay:
+    """One ``join``, whose ``leave`` waits for the work under way: what asks one that is gone may wait for ever."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._at_work = 0
+        self._change = threading.Lock()
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Keep the cluster for a while."""
+        with self._change:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._at_work -= 1
+                self._leave()
+
+    def end(self) -> bool:
+        """Leave, now or after the work; False where that was said before."""
+        with self._change:
+            if self.over:
+                return False
+            self.over = True
+            self._leave()
+            return True
+
+    def _leave(self) -> None:
+        if self.over and not self._at_work:
+            leave()
+
+
 def capacity() -> Capacity:
     """Return what the nodes have that are alive, free or not."""
     nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
-    return Capacity(
-        sum(node.get("CPU", 0.0) for node in nodes), sum(node.get("GPU", 0.0) for node in nodes), len(nodes)
-    )
+    gpus = [node.get("GPU", 0.0) for node in nodes]
+    return Capacity(sum(node.get("CPU", 0.0) for node in nodes), sum(gpus), max(gpus, default=0.0))
 
 
 def quieten() -> None:
@@ -101,6 +134,8 @@ def _ray() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_TASK_MAX_RETRIES", "-1")
+    # A call that comes after the end must not start a cluster.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     try:
         import ray
         import ray.data

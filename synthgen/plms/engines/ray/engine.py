@@ -10,10 +10,10 @@ from typing import Any
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.base import Engine
-from synthgen.plms.engines.ray.cluster import capacity, join, leave, threads
+from synthgen.plms.engines.ray.cluster import Stay, capacity, join, leave, threads
 from synthgen.plms.engines.ray.stream import tables_of
 from synthgen.plms.engines.ray.table import answers_of, asked
-from synthgen.plms.engines.ray.writer import Writer, ask
+from synthgen.plms.engines.ray.writer import PATIENCE, PAUSE, Writer, ask
 from synthgen.plms.engines.vllm.flags import Slot
 from synthgen.records import Completion, Request
 
@@ -23,6 +23,8 @@ BLOCKS = 32
 """Tasks a writer is to get of one table, at least, so that none waits long for the last of another."""
 LATE = 600.0
 """Seconds that a writer may be ready after the first of its PLM; those that are later are not waited for."""
+DEATHS = 3
+"""Deaths a writer while the PLM is loaded, after which it is not tried again."""
 
 
 def open_ray(
@@ -46,8 +48,9 @@ def open_ray(
         if inner in {"auto", "vllm"}:
             from synthgen.plms.engines.ray.llm import RayLlmEngine, on_nodes, replicas
 
-            if inner == "vllm" or (capacity().gpus and on_nodes(replicas(plm, capacity(), slot.share or 1.0))):
-                return RayLlmEngine(plm, note, share=slot.share or 1.0)
+            share = slot.share or 1.0
+            if inner == "vllm" or (capacity().gpus and on_nodes(replicas(plm, capacity(), share), tell)):
+                return RayLlmEngine(plm, share=share, tell=tell)
             inner = "transformers"
         return RayEngine(plm, note, inner=inner, share=slot.share or 1.0, tell=tell)
     except BaseException:
@@ -67,7 +70,7 @@ class RayEngine:
     ) -> None:
         self._plm = plm
         self._note = note
-        self._closed = False
+        self._stay = Stay()
         width = 1 if inner == "scripted" else threads()
         count, resources = _places(share, width)
         self._writers = [_writer(plm, inner, width, count, resources) for _ in range(count)]
@@ -98,6 +101,10 @@ class RayEngine:
         Raises ``UserError`` and ``SynthgenError`` as the inner engine does, ``SynthgenError`` too where the cluster has
         no room for a writer any more.
         """
+        with self._stay.work():
+            yield from self._generated(requests)
+
+    def _generated(self, requests: Sequence[Request]) -> Iterator[Completion]:
         batches = self.batches(requests)
         if not batches:
             return
@@ -114,24 +121,35 @@ class RayEngine:
                 yield from answer.completions
 
     def close(self) -> None:
-        """End the writers, and a ``generate`` that is under way in another thread; leave the cluster."""
-        if not self._closed:
-            self._closed = True
+        """End the writers, and with them a ``generate`` that is under way in another thread; then leave the cluster."""
+        if not self._stay.over:
             _kill(self._writers)
-            leave()
+            self._stay.end()
 
     def _wait(self, tell: Callable[[float], None]) -> None:
         """Return when the writers have loaded, but for those that are very late: nodes without room, or lost."""
         import ray
+        from ray.exceptions import RayActorError
 
-        began, late = monotonic(), float("inf")
+        began, late, deaths = monotonic(), float("inf"), 0
         loading = {writer.ready.remote(): writer for writer in self._writers}
         while loading:
             done, _ = ray.wait(list(loading), timeout=1.0)
             for reference in done:
-                _told(reference)
-                del loading[reference]
-                late = min(late, monotonic() + LATE)
+                writer = loading.pop(reference)
+                try:
+                    _told(reference)
+                except RayActorError as error:
+                    # Ray starts it again. What kills it may be the loading itself.
+                    deaths += 1
+                    if deaths > DEATHS * len(self._writers):
+                        raise SynthgenError(
+                            f"The processes that load {self._plm.name} die of it, again and again: not enough memory?"
+                        ) from error
+                    sleep(1.0)
+                    loading[writer.ready.remote()] = writer
+                else:
+                    late = min(late, monotonic() + LATE)
             tell(monotonic() - began)
             if loading and monotonic() > late:
                 self._note(f"{len(loading)} of {len(self._writers)} writers of {self._plm.name} found no room.")
@@ -141,15 +159,16 @@ class RayEngine:
 
     def _first(self, call: Callable[[Any], Any]) -> Any:
         """Return what the first writer says that is there."""
-        from ray.exceptions import ActorDiedError, RayActorError
+        from ray.exceptions import RayActorError
 
-        for writer in [*self._writers, *self._writers]:
-            try:
-                return _told(call(writer))
-            except ActorDiedError:
-                continue
-            except RayActorError:
-                sleep(1.0)
+        until = monotonic() + PATIENCE
+        while monotonic() < until and not self._stay.over:
+            for writer in self._writers:
+                try:
+                    return _told(call(writer))
+                except RayActorError:
+                    continue
+            sleep(PAUSE)
         raise SynthgenError(f"The cluster has lost all that wrote for {self._plm.name}; go on with --resume.")
 
 

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.prompts import Prompts, context_of
-from synthgen.plms.engines.ray.cluster import Capacity, capacity, leave, quieten
+from synthgen.plms.engines.ray.cluster import Capacity, Stay, capacity, quieten
 from synthgen.plms.engines.ray.stream import rows_of
 from synthgen.plms.engines.vllm.flags import LONGEST_BY_DEFAULT
 from synthgen.records import Completion, Request, Sampling
@@ -36,17 +37,16 @@ class RayLlmEngine:
     ``UserError`` where the nodes have no vLLM or too few GPUs, and what loading the tokenizer raises.
     """
 
-    def __init__(self, plm: PLM, note: Callable[[str], None], *, share: float) -> None:
+    def __init__(self, plm: PLM, *, share: float, tell: Callable[[float], None]) -> None:
         self._plm = plm
-        self._note = note
         self._replicas = replicas(plm, capacity(), share)
-        if not on_nodes(self._replicas):
+        if not on_nodes(self._replicas, tell):
             raise UserError(
                 f"{plm.name} wants vLLM, which the nodes of the cluster do not have; install synthgen[vllm] on them, "
                 "or take --engine ray:transformers."
             )
         self._prompts, self._context = _prompts(plm)
-        self._closed = False
+        self._stay = Stay()
 
     def batches(self, requests: Sequence[Request]) -> list[list[Request]]:
         """Return the requests one by one, those that share a prompt, and so vLLM's cache of it, together."""
@@ -64,17 +64,16 @@ class RayLlmEngine:
             {"id": name, "tokens": list(sent[name].tokens), "sampling": _sampling(request)}
             for name, request in asked.items()
         ]
-        processor = _built(self._config())
-        for row in rows_of(lambda: processor(ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BATCH)))):
-            if self._closed:
-                raise SynthgenError(f"{self._plm.name} was stopped at its work; go on with --resume.")
-            yield _completion(row, asked[row["id"]], sent[row["id"]].dropped)
+        with self._stay.work():
+            processor, blocks = _built(self._config()), -(-len(rows) // BATCH)
+            for row in rows_of(lambda: processor(ray.data.from_items(rows, override_num_blocks=blocks))):
+                if self._stay.over:
+                    raise SynthgenError(f"{self._plm.name} was stopped at its work; go on with --resume.")
+                yield _completion(row, asked[row["id"]], sent[row["id"]].dropped)
 
     def close(self) -> None:
         """Leave the cluster; a ``generate`` that is under way in another thread ends with its next completion."""
-        if not self._closed:
-            self._closed = True
-            leave()
+        self._stay.end()
 
     def _config(self) -> Any:
         from ray.data.llm import vLLMEngineProcessorConfig
@@ -100,6 +99,8 @@ def replicas(plm: PLM, found: Capacity, share: float) -> Replicas:
     each = plm.serving.tensor_parallel_size or 1
     if not found.gpus:
         return Replicas(1, 0)
+    if each > found.together:
+        raise UserError(f"{plm.name} wants {each} GPUs of one node; the cluster's have {found.together:g} at most.")
     if not (count := int(found.gpus * share) // each):
         raise UserError(
             f"{plm.name} wants {each} GPUs and its share of the cluster's is {found.gpus * share:g}; give fewer PLMs "
@@ -133,12 +134,15 @@ def engine_settings(plm: PLM, place: Replicas, context: int | None) -> dict[str,
     return {name: value for name, value in {**settings, **given}.items() if value is not None}
 
 
-def on_nodes(place: Replicas) -> bool:
-    """Tell whether vLLM is installed where the replicas would be."""
+def on_nodes(place: Replicas, tell: Callable[[float], None]) -> bool:
+    """Tell whether vLLM is installed where the replicas would be. ``tell`` hears the seconds until there is room."""
     import ray
 
     wanted: Any = {"num_gpus": place.each} if place.each else {"num_cpus": 1}
-    return bool(ray.get(ray.remote(**wanted)(_has_vllm).remote()))
+    began, asked = monotonic(), ray.remote(**wanted)(_has_vllm).remote()
+    while not ray.wait([asked], timeout=1.0)[0]:
+        tell(monotonic() - began)
+    return bool(ray.get(asked))
 
 
 def _has_vllm() -> bool:

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Sequence
+from math import inf
 from time import monotonic, sleep
 from typing import Any
 
@@ -98,6 +99,8 @@ def _asked(number: int, requests: Sequence[Request], writers: list[Any], plm: st
             else:
                 if answer is not None:
                     return answer
+                until = inf  # it is at work: somebody is there
+        until = min(until, monotonic() + PATIENCE)
         if monotonic() > until:
             return Answer(failed=f"The cluster has lost all that wrote for {plm}; go on with --resume.")
         writers = writers[1:] + writers[:1]
