@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
@@ -17,8 +18,26 @@ SHORT_STEPS = 16
 """L-BFGS steps of a short training. Half as many leave the labels out of balance, more memorise wrong ones."""
 
 
+class _Head:
+    """What the ``parameters`` (C, d + 1), bias last, make of features."""
+
+    parameters: Any
+
+    def predict_proba(self, features: Features) -> FloatArray:
+        """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
+        return probabilities(features, self.parameters)
+
+    def pull(self, features: Features, slopes: FloatArray) -> FloatArray:
+        """Return the gradient (C, d + 1) of a loss with ``slopes`` (n, C) by the logits; L2 is not in it."""
+        return back(features, slopes)
+
+    def push(self, features: Features, direction: FloatArray) -> FloatArray:
+        """Return how the logits (n, C) change along ``direction`` (C, d + 1)."""
+        return scores(features, direction)
+
+
 @dataclass(frozen=True)
-class HeadFit:
+class HeadFit(_Head):
     """A trained head: the ``loss`` it minimises, and how many ``steps`` it goes at most. Trained when first asked.
 
     ``found`` are the parameters and epoch probabilities where they were found elsewhere.
@@ -45,18 +64,6 @@ class HeadFit:
         loss = self.loss
         return watch_epochs(loss.features, loss.labels, loss.weights, n_labels=loss.n_labels)
 
-    def predict_proba(self, features: Features) -> FloatArray:
-        """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
-        return probabilities(features, self.parameters)
-
-    def pull(self, features: Features, slopes: FloatArray) -> FloatArray:
-        """Return the gradient (C, d + 1) of a loss with ``slopes`` (n, C) by the logits; L2 is not in it."""
-        return back(features, slopes)
-
-    def push(self, features: Features, direction: FloatArray) -> FloatArray:
-        """Return how the logits (n, C) change along ``direction`` (C, d + 1)."""
-        return scores(features, direction)
-
     def linear(self) -> "tuple[HeadFit, Callable[[Features], Features]]":
         """Return this head, and features as they are."""
         return self, _as_they_are
@@ -67,7 +74,7 @@ class HeadFit:
 
 
 @dataclass(frozen=True)
-class TrainedHead:
+class TrainedHead(_Head):
     """A head's ``parameters`` (C, d + 1), bias last, without the samples that it was trained on."""
 
     parameters: FloatArray
@@ -76,18 +83,6 @@ class TrainedHead:
     def epoch_probabilities(self) -> FloatArray:
         """Raises ``RuntimeError``: they were those of the training samples."""
         raise RuntimeError("a trained head keeps no training samples; read epoch_probabilities before settled")
-
-    def predict_proba(self, features: Features) -> FloatArray:
-        """Return label probabilities, shape ``(n, C)``, rows summing to 1."""
-        return probabilities(features, self.parameters)
-
-    def pull(self, features: Features, slopes: FloatArray) -> FloatArray:
-        """Return the gradient (C, d + 1) of a loss with ``slopes`` (n, C) by the logits; L2 is not in it."""
-        return back(features, slopes)
-
-    def push(self, features: Features, direction: FloatArray) -> FloatArray:
-        """Return how the logits (n, C) change along ``direction`` (C, d + 1)."""
-        return scores(features, direction)
 
     def linear(self) -> tuple[HeadFit, Callable[[Features], Features]]:
         """Raises ``RuntimeError``: influence needs the training samples."""

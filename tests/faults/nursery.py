@@ -146,8 +146,9 @@ def _be(run: list[str], cwd: str, prelude: str, said: str) -> None:
     for number, where in enumerate([os.devnull, f"{said}.out", f"{said}.err"]):
         os.dup2(os.open(where, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644), number)
     os.chdir(cwd)
-    # A shell starts background jobs deaf to SIGINT, and so would be the tests' children.
+    # A shell starts background jobs deaf to SIGINT, nohup to SIGHUP, and so would be the tests' children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     code: object = 1
     try:
         exec(prelude, {"__name__": "prelude"})

@@ -38,12 +38,7 @@ def digest(out: Path) -> str:
 def answers(out: Path) -> Counter[str]:
     """Count the completions in a run's journals, by request."""
     lines = [line for path in out.glob("rounds/*/completions/*.jsonl") for line in path.read_text().splitlines()]
-    return Counter(row["request"] for line in lines for row in rows(json.loads(line)))
-
-
-def rows(line: Any) -> list[dict[str, Any]]:
-    """Return a journal line's completions, with a checksum beside them or without."""
-    return line if isinstance(line, list) else next(value for value in line.values() if isinstance(value, list))
+    return Counter(row["request"] for line in lines for row in json.loads(line))
 
 
 def test_pocket_plms_write_the_same_dataset(ray_cluster: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.prompts import Prompts, context_of
 from synthgen.plms.engines.ray.cluster import Capacity, Stay, capacity, quieten
 from synthgen.plms.engines.ray.stream import rows_of
-from synthgen.plms.engines.vllm.flags import LONGEST_BY_DEFAULT
+from synthgen.plms.engines.vllm.flags import LONGEST_BY_DEFAULT, Slot, environment
 from synthgen.records import Completion, Request, Sampling
 
 BATCH = 64
@@ -87,7 +87,7 @@ class RayLlmEngine:
             "tokenize_stage": False,
             "detokenize_stage": False,
             "log_engine_metrics": False,
-            "runtime_env": {"env_vars": {"VLLM_NO_USAGE_STATS": "1", **self._plm.serving.environment}},
+            "runtime_env": {"env_vars": environment(self._plm, Slot(), {})},
         }
         if not self._replicas.each:
             settings["placement_group_config"] = {"bundles": [{"CPU": 1}]}
@@ -126,6 +126,7 @@ def engine_settings(plm: PLM, place: Replicas, context: int | None) -> dict[str,
     if not place.each:
         # See vllm/flags.py: vLLM on a CPU.
         settings |= {"enforce_eager": True, "enable_chunked_prefill": False, "max_num_batched_tokens": 8192}
+        settings["gpu_memory_utilization"] = serving.gpu_memory_utilization or 0.3
     given = {
         name.lstrip("-").replace("-", "_"): value
         for flags in (plm.flags, serving.flags)
