@@ -47,11 +47,11 @@ class Directions:
             sigma=self.sigma,
             detail={"labels": self._n_labels, "scale": SCALE},
         ).reshape(self._n_labels, -1)
-        rows = self._vault.embeddings(samples)
+        rows = self._vault.embedded(samples)
         scores = np.empty(len(samples))
         for label in range(self._n_labels):
             own = np.flatnonzero(labels == label)
-            scores[own] = closeness(sums[label] / SCALE, self.sigma / SCALE, rows[own] / np.float32(SCALE))
+            scores[own] = closeness(sums[label] / SCALE, self.sigma / SCALE, rows[own].over(SCALE))
         return scores
 
     def _by_party(self, records: Records) -> FloatArray:

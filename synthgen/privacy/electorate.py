@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synthgen.downstream.stm import IntArray
+from synthgen.privacy.embedded import TOGETHER
 from synthgen.privacy.parties import Records
 from synthgen.privacy.vault import Vault
 from synthgen.privacy.voting import Voting
@@ -39,7 +40,9 @@ class Electorate:
             known = 0
             self._voting = Voting(records.embeddings, records.labels, votes=self._votes, both=self._both)
         if len(samples) > known:
-            new = self._vault.embeddings(samples[known:]) if embeddings is None else embeddings
-            self._voting.add(new, labels[known:])
+            new = self._vault.embedded(samples[known:]) if embeddings is None else embeddings
+            for start in range(0, len(new), TOGETHER):
+                rows = slice(start, start + TOGETHER)
+                self._voting.add(new[rows], labels[known:][rows])
         self._pool = ids if embeddings is None else []
         return self._voting

@@ -1,11 +1,15 @@
 """Read a noised sum of private embeddings: how close the private records of a label are to each synthetic sample."""
 
 import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.privacy.embedded import Embedded
+
 FloatArray = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.float32] | Embedded
 
 STRENGTHS = 2.0 ** np.arange(-10, 21)
 """Prior variances tried along the widest direction, in units of the noise variance."""
@@ -13,7 +17,7 @@ STRENGTHS = 2.0 ** np.arange(-10, 21)
 BLOCK = 4096
 
 
-def closeness(total: FloatArray, sigma: float, samples: NDArray[np.float32]) -> FloatArray:
+def closeness(total: FloatArray, sigma: float, samples: Rows) -> FloatArray:
     """Return (n,) estimates of ``samples @ sum``, ``total`` (d,) being that sum plus Gaussian noise of ``sigma``.
 
     The sum is over the unit rows of the private records of one label, ``samples`` (n, d) are the unit rows of the
@@ -38,7 +42,7 @@ def closeness(total: FloatArray, sigma: float, samples: NDArray[np.float32]) -> 
     return _times(samples, total if sigma == 0 else _posterior_mean(total, sigma, samples))
 
 
-def _posterior_mean(total: FloatArray, sigma: float, samples: NDArray[np.float32]) -> FloatArray:
+def _posterior_mean(total: FloatArray, sigma: float, samples: Rows) -> FloatArray:
     spread, axes = np.linalg.eigh(_second_moment(samples))
     spread = np.maximum(spread, 0.0)
     widest = spread[-1]
@@ -53,7 +57,7 @@ def _posterior_mean(total: FloatArray, sigma: float, samples: NDArray[np.float32
     return mean
 
 
-def _second_moment(samples: NDArray[np.float32]) -> FloatArray:
+def _second_moment(samples: Rows) -> FloatArray:
     moment = np.zeros((samples.shape[1], samples.shape[1]))
     for start in range(0, len(samples), BLOCK):
         block = samples[start : start + BLOCK].astype(np.float64)
@@ -61,6 +65,6 @@ def _second_moment(samples: NDArray[np.float32]) -> FloatArray:
     return moment / len(samples)
 
 
-def _times(samples: NDArray[np.float32], direction: FloatArray) -> FloatArray:
+def _times(samples: Rows, direction: FloatArray) -> FloatArray:
     blocks = range(0, len(samples), BLOCK)
     return np.concatenate([samples[start : start + BLOCK].astype(np.float64) @ direction for start in blocks])

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from synthgen.downstream.stm import FloatArray, IntArray
 from synthgen.errors import SynthgenError
 from synthgen.privacy.accounting import gaussian_sigma, selection_epsilon
 from synthgen.privacy.clipping import UP
+from synthgen.privacy.embedded import TOGETHER, Embedded, Store
 from synthgen.privacy.ledger import Ledger, Release, partial_name, unsealed, write_durably
 from synthgen.privacy.noise import SeededSource, Source, SystemSource, exponential_choice, noised_steps
 from synthgen.privacy.parties import Records
@@ -47,7 +49,8 @@ class Vault:
         self._n_labels = n_labels
         self._filters = filters
         self._public = ["label names", "the parties' number and file names, and that each has a sample"]
-        self._rows: dict[str, NDArray[np.float32]] = {}
+        self._store = Store(self.dimensions)
+        self._places: dict[str, int] = {}
         self._ledger: Ledger | None = None
         self._rounds = Path()
 
@@ -132,11 +135,16 @@ class Vault:
 
     def embeddings(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
         """Return quantised embeddings (n, d) of synthetic samples; no text is embedded twice."""
-        new = {sample.id: sample for sample in samples if sample.id not in self._rows}
-        if new:
-            texts = [sample.whole for sample in new.values()]
-            self._rows.update(zip(new, quantised(self.embedder.encode(texts)), strict=True))
-        return np.stack([self._rows[sample.id] for sample in samples])
+        return self.embedded(samples)[:]
+
+    def embedded(self, samples: Sequence[Sample]) -> Embedded:
+        """Return the same on disk, to be read block by block. Raises ``SynthgenError`` where there is no room."""
+        new = (sample for sample in samples if sample.id not in self._places)
+        while part := {sample.id: sample.whole for sample in islice(new, TOGETHER)}:
+            rows = quantised(self.embedder.encode(list(part.values())))
+            self._places.update(zip(part, self._store.add(rows), strict=True))
+        places = np.fromiter((self._places[sample.id] for sample in samples), np.int64, len(samples))
+        return Embedded(self._store, places, self.dimensions)
 
     def overlapping(self, texts: Sequence[str]) -> set[int]:
         """Return the rows of synthetic ``texts`` that overlap a private one. Nothing of it is noised or on record."""
