@@ -74,14 +74,16 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path) -> str:
-    """Return the commit of a checkout, with a ``+`` where files differ from it; empty outside one."""
+    """Return the commit of a checkout, with a ``+`` where files besides the tables differ; empty outside one."""
 
     def said(*words: str) -> str:
         ran = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
         return ran.stdout.strip() if not ran.returncode else ""
 
     head = said("rev-parse", "--short", "HEAD")
-    return head + ("+" if head and said("status", "--porcelain", "--untracked-files=no") else "")
+    return head + (
+        "+" if head and said("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/performance.*") else ""
+    )
 
 
 def _processor() -> str:
