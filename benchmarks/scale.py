@@ -2,6 +2,7 @@
 
     python benchmarks/scale.py                   # half an hour and a few GB of disk
     python benchmarks/scale.py --largest 100000
+    python benchmarks/scale.py --private seeds.jsonl     # the same with WASP
 
 Six PLMs played by the scripted engine, five rounds of feedback, no gold; `synthgen fusegen` in a process of its own,
 report included. Memory is the most that the process ever held (ru_maxrss). A ratio is the time a sample of the smallest
@@ -39,19 +40,21 @@ class Measured:
     seconds: dict[str, float]
 
 
-def command(samples: int, rounds: int, out: Path) -> list[str]:
-    """Return the command that writes ``samples`` samples in all."""
+def command(samples: int, rounds: int, out: Path, private: Path | None = None) -> list[str]:
+    """Return the command that writes ``samples`` samples in all, judged by the samples of ``private`` where given."""
     each = -(-samples // len(PLMS))
     settings = {"task": "imdb", "plms": ",".join(PLMS), "profile": "pocket", "engine": "scripted", "gold": "none"}
+    if private:
+        settings["private"] = str(private)
     words = [f"--{name}={value}" for name, value in {**settings, "samples": each, "rounds": rounds, "out": out}.items()]
-    return [sys.executable, "-m", "synthgen", "fusegen", *words, "--json"]
+    return [sys.executable, "-m", "synthgen", "wasp" if private else "fusegen", *words, "--json"]
 
 
-def measure(samples: int, rounds: int, out: Path) -> Measured:
+def measure(samples: int, rounds: int, out: Path, private: Path | None) -> Measured:
     """Run it once. Raises ``SystemExit`` where the run fails."""
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
         began = time.perf_counter()
-        process = subprocess.Popen(command(samples, rounds, out), stdout=printed, stderr=said)
+        process = subprocess.Popen(command(samples, rounds, out, private), stdout=printed, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -108,6 +111,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--largest", type=int, help="leave out sizes above this one")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--private", type=Path, help="private samples: a WASP run, whose votes they cast")
     parser.add_argument("--folder", type=Path, help="where the runs are written; removed after each")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -118,7 +122,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as scratch:
         for size in sizes:
             out = Path(scratch) / str(size)
-            runs.append(measure(size, given.rounds, out))
+            runs.append(measure(size, given.rounds, out, given.private))
             shutil.rmtree(out)
             last = runs[-1]
             print(f"{last.samples:,}: {last.wall:.1f} s, {last.peak / 1e6:,.0f} MB, {last.seconds}", flush=True)
