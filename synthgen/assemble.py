@@ -18,7 +18,7 @@ from synthgen.plms.hardware import gpus
 from synthgen.plms.pocket import SERVED
 from synthgen.plms.resolve import resolve_plms
 from synthgen.pool import Pool, read_pool
-from synthgen.recipe import Recipe
+from synthgen.recipe import Recipe, is_scripted
 from synthgen.runs.folder import FORMAT
 from synthgen.seeds import short_id
 from synthgen.shelf import Shelf
@@ -100,7 +100,7 @@ def _not_debiased(recipe: Recipe, arrangement: Arrangement) -> list[str]:
 def _unfit(task: Task, arrangement: Arrangement) -> list[str]:
     """Say that the pocket PLMs know a few tasks only."""
     chosen = [arrangement.chosen[plm.name].engine for plm in arrangement.plms if plm.size == "pocket"]
-    if task.name in SERVED or all(engine.endswith("scripted") for engine in chosen):
+    if task.name in SERVED or all(map(is_scripted, chosen)):
         return []
     return [
         f"The pocket PLMs learnt to write for {', '.join(SERVED)} only: their texts for task {task.name} will hardly "
@@ -193,7 +193,7 @@ def _described(arrangement: Arrangement) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": plm.name,
-                "model": "scripted" if engine.endswith("scripted") else plm.model,
+                "model": "scripted" if is_scripted(engine) else plm.model,
                 "revision": plm.revision,
                 "license": plm.license,
                 "size": plm.size,
@@ -204,7 +204,7 @@ def _described(arrangement: Arrangement) -> list[dict[str, Any]]:
 
 
 def _device(engine: str) -> str:
-    found = () if engine.endswith("scripted") else gpus()
+    found = () if is_scripted(engine) else gpus()
     return ", ".join(gpu.name for gpu in found) or f"cpu ({platform.machine()})"
 
 

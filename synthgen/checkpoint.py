@@ -107,8 +107,9 @@ def _whole(folders: list[Path], observe: Observer) -> Iterator[dict[str, Any]]:
 
 def _take_in(folder: Path, state: Mapping[str, Any], so_far: Progress) -> None:
     so_far.samples.add(folder / "samples.jsonl")
-    so_far.fits.append((state["samples"], TrainedHead(_kept(folder, "fit")[""])))
-    so_far.by_plm = {plm: TrainedHead(parameters) for plm, parameters in _kept(folder, "fit of ").items()}
+    heads = {name: TrainedHead(parameters) for name, parameters in _kept(folder, "fit").items()}
+    so_far.fits.append((state["samples"], heads.pop("")))
+    so_far.by_plm = {name.removeprefix(" of "): head for name, head in heads.items()}
 
 
 def _kept(folder: Path, prefix: str) -> dict[str, Any]:

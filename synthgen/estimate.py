@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Mapping
 
-from synthgen.plms.arrange import Arrangement
+from synthgen.plms.arrange import Arrangement, is_elsewhere
 from synthgen.plms.catalog import PLM, POOL
-from synthgen.plms.engines import ENGINES
 from synthgen.plms.hardware import GPU
+from synthgen.recipe import is_scripted
 
 TFLOPS = {
     "B200": 2250,
@@ -43,9 +43,9 @@ READ = 1e9
 
 def seconds_to_write(plm: PLM, engine: str, tokens: int, gpus: tuple[GPU, ...]) -> float | None:
     """Estimate the seconds in which ``plm`` writes ``tokens``; None where there is nothing to go by."""
-    if engine.endswith("scripted") or engine == POOL:
+    if is_scripted(engine) or engine == POOL:
         return 0.0
-    if engine == "server" or ENGINES[engine].inner:
+    if is_elsewhere(engine):
         return None
     if plm.size == "pocket":
         return tokens / POCKET_RATE
@@ -87,7 +87,7 @@ def memory_of(arrangement: Arrangement) -> str:
         parts = []
         for name, slot in group.slots.items():
             engine = arrangement.chosen[name].engine
-            if engine in {"server", "scripted", POOL} or ENGINES[engine].inner:
+            if is_elsewhere(engine):
                 parts.append(f"{name} ({engine})")
                 continue
             where = f" on GPU {'+'.join(map(str, slot.gpus))}" if slot.gpus else ""

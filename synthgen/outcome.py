@@ -38,10 +38,14 @@ def scored(parts: Parts, so_far: Progress, final: Fit) -> dict[str, Any]:
 
 def counted(parts: Parts, so_far: Progress, samples: Sequence[Sample]) -> dict[str, Any]:
     """Return the counts of the dataset's ``samples`` and of what it took to write them."""
+    plms, labels = [], []
+    for sample in samples:
+        plms.append(sample.plm)
+        labels.append(sample.label)
     return {
         "samples": len(samples),
-        "samples_by_plm": _counted([sample.plm for sample in samples], [plm.name for plm in parts.arrangement.plms]),
-        "samples_by_label": _counted([sample.label for sample in samples], parts.task.labels),
+        "samples_by_plm": _counted(plms, [plm.name for plm in parts.arrangement.plms]),
+        "samples_by_label": _counted(labels, parts.task.labels),
         "rejected_by_reason": dict(sorted(so_far.rejected.items())),
         "tokens": {kind: so_far.tokens[kind] for kind in ("prompt", "completion", "cached")},
         "loads": dict(so_far.loads),
@@ -52,9 +56,9 @@ def counted(parts: Parts, so_far: Progress, samples: Sequence[Sample]) -> dict[s
         },
         "quality": measure(
             Texts(samples),
-            [sample.label for sample in samples],
+            labels,
             label_names=parts.task.labels,
-            plms=[sample.plm for sample in samples],
+            plms=plms,
         ),
         "gold": {"source": parts.gold.source, "size": len(parts.gold)} if parts.gold else None,
     }

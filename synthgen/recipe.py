@@ -176,13 +176,18 @@ class Recipe(BaseModel):
         addresses, serving, licence.
         """
         settings = self.model_dump(exclude={"endpoint", "serving", "license"})
-        settings["engine"] = "scripted" if self.engine.endswith("scripted") else "any"
+        settings["engine"] = "scripted" if is_scripted(self.engine) else "any"
         settings["plms"] = without_addresses(self.plms)
         return settings
 
     def to_yaml(self) -> str:
         """Return the recipe as YAML that ``read_recipe`` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def is_scripted(engine: str) -> bool:
+    """Tell whether an engine plays the PLMs, here or on a cluster, in place of running them."""
+    return engine.removeprefix("ray:") == "scripted"
 
 
 def without_addresses(specs: Sequence[str]) -> tuple[str, ...]:

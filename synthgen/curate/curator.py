@@ -1,11 +1,11 @@
 """Accept or reject completions, one after the other, remembering all that was accepted."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from numpy.typing import NDArray
 
+from synthgen.blocks import in_blocks
 from synthgen.curate.clean import clean, printable
 from synthgen.curate.copies import Shown
 from synthgen.curate.faults import Faults
@@ -68,8 +68,7 @@ class Curator:
 
     def judge_all(self, pairs: Iterable[tuple[Request, Completion]]) -> Iterator[Sample | Rejected]:
         """Yield what ``judge`` would say of each, in several times less time: a thousand are looked at together."""
-        pairs = iter(pairs)
-        while some := [_Look(request, completion) for request, completion in islice(pairs, _AT_ONCE)]:
+        for some in in_blocks((_Look(request, completion) for request, completion in pairs), _AT_ONCE):
             if self._enabled:
                 self._look(some)
             else:

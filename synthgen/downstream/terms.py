@@ -5,14 +5,14 @@ They lie in a temporary file that has no name and is gone with the process; in m
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice, pairwise
-from tempfile import SpooledTemporaryFile, gettempdir
+from itertools import pairwise
 from typing import TypeAlias
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.aside import file_of, room_for
+from synthgen.blocks import in_blocks
 from synthgen.downstream.stm import IntArray
 from synthgen.errors import SynthgenError
 from synthgen.text import Pair
@@ -37,8 +37,7 @@ class Terms:
         self._begin()
 
     def _begin(self) -> None:
-        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115, it lives as long as this does
-        finalize(self, self._file.close)
+        self._file = file_of(self, _IN_MEMORY)
         self._ends: list[IntArray] = [np.zeros(1, dtype=np.int64)]
         self._index = _Index()
 
@@ -47,8 +46,8 @@ class Terms:
 
         Raises ``SynthgenError`` where there is no room for the terms.
         """
-        texts, found = iter(texts), [np.empty(0, dtype=np.int64)]
-        while block := list(islice(texts, _BLOCK)):
+        found = [np.empty(0, dtype=np.int64)]
+        for block in in_blocks(texts, _BLOCK):
             keys = np.array([_key(text) for text in block], dtype=np.uint64)
             places = self._index.places(keys)
             if (places < 0).any():
@@ -89,15 +88,13 @@ class Terms:
     def _add(self, texts: Sequence[str]) -> IntArray:
         lengths, entries = self._read(texts)
         try:
-            self._file.seek(0, 2)
-            self._file.write(entries.tobytes())
-        except OSError as error:
+            with room_for("The terms of the texts"):
+                self._file.seek(0, 2)
+                self._file.write(entries.tobytes())
+        except SynthgenError:
             # What was read before may be lost with it; it is read again where it is asked for.
             self._begin()
-            raise SynthgenError(
-                f"The terms of the texts find no room in {gettempdir()} ({error.strerror}); make room there, or set "
-                "TMPDIR to another folder."
-            ) from error
+            raise
         ends = self._all_ends()
         self._ends.append(ends[-1] + np.cumsum(lengths))
         return np.arange(len(ends) - 1, len(ends) - 1 + len(texts))

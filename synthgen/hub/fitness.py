@@ -1,6 +1,5 @@
 """Whether a run may be published: complete, whole, and true to what it promised its private samples."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.recipe import read_settings
+from synthgen.runs.files import object_of
 from synthgen.tasks.gold_files import class_names_of
 
 _TOLERANCE = 1e-6
@@ -144,10 +144,7 @@ def _check_votes(run: Path, listed: set[str]) -> None:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        loaded = None
-    if not isinstance(loaded, dict):
+    loaded = object_of(path)
+    if loaded is None:
         raise UserError(f"{path} is damaged, so the run is not published.")
     return loaded

@@ -28,7 +28,7 @@ class Arrangement:
 
     def loads(self, rounds: int) -> int:
         """Return how often a model is loaded in a run of ``rounds`` rounds, at most."""
-        local = sum(not _loads_nothing(choice.engine) for choice in self.chosen.values())
+        local = sum(not loads_nothing(choice.engine) for choice in self.chosen.values())
         return local * (rounds if len(self.groups) > 1 else 1)
 
     @property
@@ -75,7 +75,7 @@ def arrange(plms: Sequence[PLM], wanted: str, *, look: bool = True) -> Arrangeme
 
 def need_of(plm: PLM, engine: str, *, gpu: bool) -> Need:
     """Return what ``plm`` needs when ``engine`` runs it, on a GPU or on this machine's CPU."""
-    if _loads_nothing(engine) or ENGINES[engine].inner:
+    if is_elsewhere(engine):
         return Need(plm.name, 0.0, "elsewhere")
     memory, serving = plm.memory, plm.serving
     if gpu:
@@ -89,7 +89,13 @@ def need_of(plm: PLM, engine: str, *, gpu: bool) -> Need:
     return Need(plm.name, (memory or 0.0) + VLLM_ON_CPU if engine == "vllm" else memory, "host")
 
 
-def _loads_nothing(engine: str) -> bool:
+def is_elsewhere(engine: str) -> bool:
+    """Tell whether an engine takes none of this machine's memory for its PLMs."""
+    return loads_nothing(engine) or bool(ENGINES[engine].inner)
+
+
+def loads_nothing(engine: str) -> bool:
+    """Tell whether no model is loaded for a PLM, here or on a cluster."""
     return engine in {"server", POOL} or ENGINES[engine].any_plm
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from synthgen.errors import SynthgenError
 from synthgen.events import Loading, Note, Observer
-from synthgen.plms.arrange import Arrangement
+from synthgen.plms.arrange import Arrangement, loads_nothing
 from synthgen.plms.engines import ENGINES, open_engine
 from synthgen.plms.engines.base import Engine, Sleeper
 from synthgen.plms.engines.vllm.flags import Slot
@@ -106,7 +106,7 @@ class EngineRoom:
             log=self._logs / f"{name}.log",
             tell=tell,
         )
-        if choice.engine not in {"server", "scripted", "ray:scripted"}:
+        if not loads_nothing(choice.engine):
             self.loads[name] += 1
         return engine
 

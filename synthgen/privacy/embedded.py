@@ -1,14 +1,12 @@
 """Quantised embeddings of synthetic samples, put aside: 2 bytes a number, in a temporary file that has no name."""
 
 from itertools import pairwise
-from tempfile import SpooledTemporaryFile, gettempdir
 from typing import overload
-from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
-from synthgen.errors import SynthgenError
+from synthgen.aside import file_of, room_for
 
 TOGETHER = 65_536
 """Samples whose embeddings are in memory at once."""
@@ -24,19 +22,13 @@ class Store:
     def __init__(self, dimensions: int) -> None:
         self._width = dimensions
         self._count = 0
-        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115, it lives as long as this does
-        finalize(self, self._file.close)
+        self._file = file_of(self, _IN_MEMORY)
 
     def add(self, rows: NDArray[np.float32]) -> range:
         """Append rows (m, d) and return their places. Raises ``SynthgenError`` where there is no room."""
-        try:
+        with room_for("The embeddings of the samples"):
             self._file.seek(self._count * self._width * 2)
             self._file.write(rows.astype(np.int16).tobytes())
-        except OSError as error:
-            raise SynthgenError(
-                f"The embeddings of the samples find no room in {gettempdir()} ({error.strerror}); make room there, or "
-                "set TMPDIR to another folder."
-            ) from error
         self._count += len(rows)
         return range(self._count - len(rows), self._count)
 

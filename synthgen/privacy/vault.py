@@ -3,13 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.blocks import in_blocks
 from synthgen.curate.overlap import overlaps
 from synthgen.downstream.stm import FloatArray, IntArray
 from synthgen.errors import SynthgenError
@@ -140,7 +140,8 @@ class Vault:
     def embedded(self, samples: Sequence[Sample]) -> Embedded:
         """Return the same on disk, to be read block by block. Raises ``SynthgenError`` where there is no room."""
         new = (sample for sample in samples if sample.id not in self._places)
-        while part := {sample.id: sample.whole for sample in islice(new, TOGETHER)}:
+        for block in in_blocks(new, TOGETHER):
+            part = {sample.id: sample.whole for sample in block}
             rows = quantised(self.embedder.encode(list(part.values())))
             self._places.update(zip(part, self._store.add(rows), strict=True))
         places = np.fromiter((self._places[sample.id] for sample in samples), np.int64, len(samples))

@@ -3,11 +3,12 @@
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthgen.blocks import in_blocks
 from synthgen.curate.words import words
 from synthgen.quality.diversity import AT_ONCE, Counted, Repeats, diversity_of
 
@@ -78,5 +79,5 @@ def _blocks(
 ) -> Iterator[tuple[list[list[str]], list[str], list[str]]]:
     """Yield the words, labels and PLMs of some texts at a time."""
     each = zip(texts, labels, plms if plms else repeat("", len(texts)), strict=True)
-    while block := list(islice(each, AT_ONCE)):
+    for block in in_blocks(each, AT_ONCE):
         yield [words(text) for text, _, _ in block], [label for _, label, _ in block], [plm for _, _, plm in block]

@@ -1,6 +1,5 @@
 """What a run folder holds beside its samples that a page shows: rejections, released votes, the ledger."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 import jsonlines
 
 from synthgen.errors import UserError
+from synthgen.runs.files import object_of
 
 EXAMPLES = 3
 
@@ -49,11 +49,8 @@ def read_evidence(folder: Path) -> Evidence:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise _damaged(path) from None
-    if not isinstance(found, dict):
+    found = object_of(path)
+    if found is None:
         raise _damaged(path)
     return found
 

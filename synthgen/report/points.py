@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.blocks import in_blocks
 from synthgen.report.embed import packed
 from synthgen.report.ranking import Samples, aligned
 from synthgen.report.wording import clean
@@ -46,10 +46,8 @@ def packed_points(samples: Samples, dynamics: Any) -> dict[str, Any]:
 def packed_texts(samples: Samples) -> list[str]:
     """Return the texts, ``PIECE`` samples in each string: JSON lists of [id, text] or [id, text, text_pair]."""
     table = SampleTable.of(samples)
-    each, pieces = table.each(np.arange(len(table))), []
-    while part := [_words(sample) for sample in islice(each, PIECE)]:
-        pieces.append(packed(json.dumps(part).encode()))
-    return pieces
+    each = map(_words, table.each(np.arange(len(table))))
+    return [packed(json.dumps(part).encode()) for part in in_blocks(each, PIECE)]
 
 
 def chosen_by_sample(samples: Samples, demonstrations: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, list[str]]:

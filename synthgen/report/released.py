@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from synthgen.blocks import in_blocks
 from synthgen.embedders.base import Embedder
 from synthgen.embedders.registry import make_embedder
 from synthgen.errors import UserError
@@ -89,7 +89,7 @@ def _code(table: SampleTable, label: str) -> int:
 def _embedded(table: SampleTable, places: Rows, embedder: Embedder) -> NDArray[np.float32]:
     """Return the unit rows (n, d) of some samples; of their texts some thousand are in memory."""
     samples, rows = table.each(places), []
-    while block := list(islice(samples, _BLOCK)):
+    for block in in_blocks(samples, _BLOCK):
         texts = [whole(sample["text"], sample.get("text_pair")) for sample in block]
         rows.append(quantised(embedder.encode(texts)) / np.float32(SCALE))
     return np.concatenate(rows) if rows else np.empty((0, 0), dtype=np.float32)

@@ -77,6 +77,15 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
+def object_of(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a file holds, None where what it holds is none. Raises as opening it does."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) else None
+
+
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a file, one a line. Raises ``UserError`` where a line is none."""
     with path.open("rb") as file:

@@ -1,6 +1,5 @@
 """The folder a run writes: made, resumed, guarded against a second writer. docs/runs.md shows its layout."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,8 @@ from filelock import FileLock, Timeout
 from synthgen.errors import UserError
 from synthgen.methods.base import Demonstration
 from synthgen.plms.catalog import PLM
-from synthgen.recipe import Recipe, read_recipe
-from synthgen.runs.files import intact, naming, seal, write_bytes, write_json
+from synthgen.recipe import Recipe, is_scripted, read_recipe
+from synthgen.runs.files import intact, naming, object_of, seal, write_bytes, write_json
 from synthgen.runs.journal import Journal
 from synthgen.runs.read import check_recipe
 from synthgen.runs.rounds import RoundWriter
@@ -71,7 +70,7 @@ class RunFolder:
     def journal(self, number: int, plm: PLM, engine: str, part: str = "") -> Journal:
         """Return the journal of one PLM's completions in one round, or of another ``part`` of what it writes."""
         real = plm.serving.quantization or "as published"
-        identity = f"{plm.model}@{plm.revision} {'scripted' if engine.endswith('scripted') else real}"
+        identity = f"{plm.model}@{plm.revision} {'scripted' if is_scripted(engine) else real}"
         return Journal(self.round_folder(number) / "completions" / part / f"{plm.name}.jsonl", identity=identity)
 
     def writing_round(self, number: int) -> RoundWriter:
@@ -198,10 +197,9 @@ def _begun(path: Path | None, manifest: dict[str, Any]) -> dict[str, Any]:
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a run folder, empty where there is none or it is damaged."""
     try:
-        loaded = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return object_of(path / "manifest.json") or {}
+    except OSError:
         return {}
-    return loaded if isinstance(loaded, dict) else {}
 
 
 def _version(manifest: Mapping[str, Any]) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from synthgen import __version__
 from synthgen.errors import UserError
 from synthgen.recipe import Recipe, read_recipe
-from synthgen.runs.files import check, damaged, rows_of
+from synthgen.runs.files import check, damaged, object_of, rows_of
 from synthgen.runs.shapes import Manifest, Metrics, fits
 from synthgen.tasks.registry import load_task, the_task
 from synthgen.tasks.task import Task
@@ -156,10 +156,7 @@ def check_recipe(path: Path, recipe: Recipe, manifest: Mapping[str, Any]) -> Non
 def _object(path: Path, shape: type[BaseModel]) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        loaded = None
-    if not isinstance(loaded, dict) or not fits(shape, loaded):
+    loaded = object_of(path)
+    if loaded is None or not fits(shape, loaded):
         raise UserError(f"{path} is damaged; resume the run to write it anew.")
     return loaded

@@ -1,7 +1,6 @@
 """The Parquet tables of a run: the dataset and the dynamics. Equal content gives equal bytes."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synthgen.blocks import in_blocks
 from synthgen.records import Sample
 from synthgen.runs.files import writing
 from synthgen.tasks.task import Task
@@ -33,13 +33,12 @@ def write_dataset(path: Path, samples: Sequence[Sample], task: Task) -> None:
         "id": Value("string"),
         "attribute": Value("string"),
     }
-    for name in ("text_pair", "attribute"):
-        if all(getattr(sample, name) is None for sample in samples):
-            del kinds[name]
+    for name in _absent(samples, {"text_pair", "attribute"}):
+        del kinds[name]
     schema = Features(kinds).arrow_schema
 
     def batches() -> Iterator[pa.Table]:
-        for block in _blocks(samples):
+        for block in in_blocks(samples, ROWS):
             columns: dict[str, list[Any]] = {name: [getattr(sample, name) for sample in block] for name in kinds}
             columns["label"] = [task.label_id(label) for label in columns["label"]]
             yield pa.table(columns, schema=schema)
@@ -54,7 +53,7 @@ def write_dynamics(path: Path, samples: Sequence[Sample], dynamics: dict[str, An
 
     def batches() -> Iterator[pa.Table]:
         begin = 0
-        for block in _blocks(samples):
+        for block in in_blocks(samples, ROWS):
             rows = slice(begin, begin := begin + len(block))
             epochs = dynamics["epoch_probabilities"][rows]
             edges = np.arange(len(block) + 1, dtype=np.int32) * epochs.shape[1]
@@ -68,10 +67,13 @@ def write_dynamics(path: Path, samples: Sequence[Sample], dynamics: dict[str, An
     _write(path, schema, batches())
 
 
-def _blocks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
-    left = iter(samples)
-    while block := list(islice(left, ROWS)):
-        yield block
+def _absent(samples: Iterable[Sample], names: set[str]) -> set[str]:
+    """Return which of ``names`` no sample has."""
+    for sample in samples:
+        names = {name for name in names if getattr(sample, name) is None}
+        if not names:
+            break
+    return names
 
 
 def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table]) -> None:
