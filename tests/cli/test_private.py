@@ -116,7 +116,7 @@ def test_a_signal_leaves_no_trace_and_the_run_goes_on(tmp_path: Path, ending: si
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    votes, deadline = tmp_path / "run" / "rounds" / "00" / "votes.json", time.monotonic() + 300
+    votes, deadline = tmp_path / "run" / "rounds" / "00" / "votes.json", time.monotonic() + 1200
     while not votes.exists() and runs.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     runs.send_signal(ending)

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from ray_processes import processes, wait_until
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
@@ -30,7 +30,7 @@ def opened(plm: PLM, inner: str) -> RayEngine:
     return engine
 
 
-def requests(count: int) -> list[Request]:
+def requests(count: int, tokens: int = 12) -> list[Request]:
     shown = "One review: it rained.\n"
     prompts = [Prompt(shown + 'A review reads: "', [(0, len(shown))]), 'A bad review reads: "', 'x: "']
     counters = ('A good review reads: "',)
@@ -42,7 +42,7 @@ def requests(count: int) -> list[Request]:
             "positive",
             prompts[n % 3],
             derive_seed("t", n),
-            Sampling(max_tokens=12, debias=5.0 if n % 5 == 0 else 0.0),
+            Sampling(max_tokens=tokens, debias=5.0 if n % 5 == 0 else 0.0),
             counters if n % 5 == 0 else (),
         )
         for n in range(count)
@@ -54,11 +54,6 @@ def by_request(completions: Iterator[Completion]) -> dict[str, Completion]:
     told = {completion.request: completion for completion in found}
     assert len(told) == len(found)
     return told
-
-
-def processes(name: str) -> list[psutil.Process]:
-    """Return Ray's processes of this machine that run ``name``; Ray calls them by it."""
-    return [one for one in psutil.process_iter(["name", "cmdline"]) if name in " ".join(one.info["cmdline"] or ())]
 
 
 def test_a_killed_writer_loses_nothing(ray_cluster: Any) -> None:
@@ -99,12 +94,19 @@ def test_what_the_inner_engine_refuses_is_refused_in_its_words(pocket: RayEngine
 
 
 def test_a_closed_iterator_stops_the_work(pocket: RayEngine) -> None:
-    coming = pocket.generate(requests(5000))
+    coming = pocket.generate(requests(40_000, tokens=200))
     next(coming)
-    assert processes("ray::MapBatches")
+    # Between two tasks a process has no task's name, so that seeing one once, and none for long, is what tells.
+    wait_until(lambda: bool(processes("ray::MapBatches")))
     coming.close()
-    while processes("ray::MapBatches"):  # what is under way is finished; the rest would take many minutes
-        threading.Event().wait(0.1)
+    quiet = 0
+
+    def stopped() -> bool:
+        nonlocal quiet
+        quiet = 0 if processes("ray::MapBatches") else quiet + 1
+        return quiet == 40
+
+    wait_until(stopped)  # work that is not stopped goes on for longer than this waits
     assert len(by_request(pocket.generate(requests(40)))) == 40
 
 
@@ -116,8 +118,7 @@ def test_closing_ends_a_generate_in_another_thread_and_the_writers(ray_cluster: 
     threading.Thread(target=engine.close).start()
     with pytest.raises(SynthgenError, match="stopped at its work"):
         list(coming)
-    while len(processes("ray::Writer")) > before:
-        threading.Event().wait(0.1)
+    wait_until(lambda: len(processes("ray::Writer")) <= before)
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:x", "127.0.0.1:1", "127.0.0.1:99999"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_ray_engine import processes
+from ray_processes import processes, wait_until
 
 from synthgen import execute
 from synthgen.events import Event, Generated, ignore
@@ -100,4 +100,4 @@ def test_a_cluster_of_our_own_makes_no_noise_and_goes_away(ray_cluster: Any, tmp
     assert "dataset_" not in said
     assert all(line.startswith(("Loading", " ")) or "Ray" not in line for line in said.splitlines()), said
     assert digest(tmp_path / "own") == run(tmp_path / "here", "scripted")
-    assert {raylet.pid for raylet in processes("raylet/raylet")} <= before
+    wait_until(lambda: {raylet.pid for raylet in processes("raylet/raylet")} <= before)
