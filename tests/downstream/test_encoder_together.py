@@ -57,6 +57,18 @@ def test_two_processes_train_as_one_does(certain: Path, reviews: Write, temporar
     assert not list(temporary.iterdir())
 
 
+DYING = """
+import os, pathlib, sys, time
+pid = pathlib.Path(sys.argv[1]).parent.parent / "pid"
+if os.environ["RANK"] == "0":
+    pid.with_suffix(".new").write_text(str(os.getpid()))
+    pid.with_suffix(".new").rename(pid)
+    time.sleep(600)
+while not pid.exists():
+    time.sleep(0.01)
+"""
+
+
 @pytest.mark.parametrize(
     ("ends", "kind", "says"),
     [
@@ -80,9 +92,7 @@ def test_a_process_that_dies_takes_the_others_along(
     says: str,
 ) -> None:
     # The first process waits for the second one, which is what a real one would do.
-    waits = "(pathlib.Path(sys.argv[1]).parent.parent / 'pid').write_text(str(os.getpid())); time.sleep(600)"
-    body = f"import os, pathlib, sys, time\nif os.environ['RANK'] == '0':\n    {waits}\ntime.sleep(0.5)\n{ends}\n"
-    (tmp_path / "dying.py").write_text(body)
+    (tmp_path / "dying.py").write_text(DYING + ends)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(together, "_WORKER", "dying")
     stm = make_stm(f"encoder:{tiny_bert}", seed=3, options={"processes": 2})

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from nursery import Nursery, dataset_of
-from preludes import NO_REPORT, SLOW
+from preludes import NO_REPORT, when_opened
 
 
 def test_the_second_process_is_refused(
     nursery: Nursery, recipe: Path, recipe_of: object, dataset: str, tmp_path: Path
 ) -> None:
-    out = tmp_path / "run"
-    first = nursery.start("run", recipe, "--out", out, prelude=SLOW + NO_REPORT)
+    out, refused = tmp_path / "run", tmp_path / "refused"
+    waits = f"import time\nwhile not os.path.exists({str(refused)!r}):\n    time.sleep(0.01)"
+    first = nursery.start("run", recipe, "--out", out, prelude=when_opened("01/completions", waits) + NO_REPORT)
     assert first.wait_until((out / "rounds" / "00" / "completions").exists)
     before = (out / "manifest.json").read_bytes()
     for resume in ("always", "if-possible"):
@@ -19,6 +20,7 @@ def test_the_second_process_is_refused(
         assert second.sentence == f"Another process is writing {out}; wait for it or choose another --out."
     assert (out / "manifest.json").read_bytes() == before
     assert not first.ended()
+    refused.touch()
     ended = first.wait()
     assert ended.code == 0, ended.err
     assert dataset_of(out) == dataset

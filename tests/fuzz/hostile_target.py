@@ -63,9 +63,9 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise HungError(f"no end after {seconds:g} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    faulthandler.dump_traceback_later(4 * seconds, exit=True)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        faulthandler.dump_traceback_later(4 * seconds, exit=True)
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()

@@ -1,19 +1,27 @@
-"""What Ray has running on this machine, seen from outside."""
+"""What a Ray cluster has running on this machine, seen from outside."""
 
-import time
-from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import psutil
 
 
-def processes(name: str) -> list[psutil.Process]:
-    """Return Ray's processes of this machine that run ``name``; Ray calls them by it."""
-    return [one for one in psutil.process_iter(["name", "cmdline"]) if name in " ".join(one.info["cmdline"] or ())]
+def processes(cluster: Any, name: str) -> list[psutil.Process]:
+    """Return the processes of a cluster's nodes that run ``name``; Ray calls them by what they do.
+
+    Tests beside this one have clusters of their own.
+    """
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            node = one.parent() if name in " ".join(one.info["cmdline"] or ()) else None
+            if node and f"--gcs-address={cluster.address}" in node.cmdline():
+                found.append(one)
+    return found
 
 
-def wait_until(so: Callable[[], bool], seconds: float = 60) -> None:
-    """Return when something is so: processes come and go when Ray gets to it. Fails where it never is."""
-    until = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def kill(found: list[psutil.Process]) -> None:
+    """Kill processes; some may be gone by themselves."""
+    for one in found:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()

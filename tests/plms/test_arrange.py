@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms import arrange as arranging
@@ -253,13 +254,15 @@ HTML = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nCont
 def test_a_server_that_is_none(
     monkeypatch: pytest.MonkeyPatch, body: bytes | None, kind: type[Exception], said: str
 ) -> None:
-    monkeypatch.setattr(discover, "SECONDS", 0.3)
+    if body is None:
+        monkeypatch.setattr(discover, "SECONDS", 0.3)
     asked: list[bytes] = []
     listener, thread = answering(body, asked)
     try:
         port = listener.getsockname()[1]
         with pytest.raises(kind, match=said):
             arrange(resolve_plms([f"mine=http://127.0.0.1:{port}/v1"], "paper"), "auto")
+        wait_until(lambda: bool(asked))
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray_processes import processes, wait_until
+from ray_processes import kill, processes
+from waiting import wait_until
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
@@ -64,11 +65,10 @@ def test_a_killed_writer_loses_nothing(ray_cluster: Any) -> None:
         assert engine.writers == 2
         coming = engine.generate(asked)
         found = [next(coming)]
-        processes("ray::Writer")[-1].kill()
+        kill(processes(ray_cluster, "ray::Writer")[-1:])
         assert by_request(iter([*found, *coming])) == wanted
         # Both at once: nobody is left to take over until one is back.
-        for victim in processes("ray::Writer"):
-            victim.kill()
+        kill(processes(ray_cluster, "ray::Writer"))
         assert by_request(engine.generate(asked)) == wanted
 
 
@@ -85,40 +85,40 @@ def test_completions_are_those_of_the_inner_engine(pocket: RayEngine) -> None:
         assert by_request(pocket.generate(asked)) == by_request(alone.generate(asked))
 
 
-def test_what_the_inner_engine_refuses_is_refused_in_its_words(pocket: RayEngine) -> None:
+def test_what_the_inner_engine_refuses_is_refused_in_its_words(ray_cluster: Any, pocket: RayEngine) -> None:
     with pytest.raises(UserError, match="more than the context of opt"):
         list(pocket.generate([Request("r0", "opt", 0, "positive", "word " * 5000, 1)]))
     with pytest.raises(UserError, match="cannot be the name of a model"):
         opened(PLM("gone", "pocket/gone", "pocket"), "transformers")
-    assert processes("ray::Writer")
+    assert processes(ray_cluster, "ray::Writer")
 
 
-def test_a_closed_iterator_stops_the_work(pocket: RayEngine) -> None:
-    coming = pocket.generate(requests(40_000, tokens=200))
+def test_a_closed_iterator_stops_the_work(ray_cluster: Any, pocket: RayEngine) -> None:
+    coming = pocket.generate(requests(60_000, tokens=200))
     next(coming)
     # Between two tasks a process has no task's name, so that seeing one once, and none for long, is what tells.
-    wait_until(lambda: bool(processes("ray::MapBatches")))
+    wait_until(lambda: bool(processes(ray_cluster, "ray::MapBatches")))
     coming.close()
     quiet = 0
 
     def stopped() -> bool:
         nonlocal quiet
-        quiet = 0 if processes("ray::MapBatches") else quiet + 1
+        quiet = 0 if processes(ray_cluster, "ray::MapBatches") else quiet + 1
         return quiet == 40
 
-    wait_until(stopped)  # work that is not stopped goes on for longer than this waits
+    wait_until(stopped, 120)  # work that is not stopped goes on for longer
     assert len(by_request(pocket.generate(requests(40)))) == 40
 
 
 def test_closing_ends_a_generate_in_another_thread_and_the_writers(ray_cluster: Any) -> None:
-    before = len(processes("ray::Writer"))
+    before = len(processes(ray_cluster, "ray::Writer"))
     engine = opened(PLMS["scripted"], "scripted")
     coming = engine.generate(requests(5000))
     next(coming)
     threading.Thread(target=engine.close).start()
     with pytest.raises(SynthgenError, match="stopped at its work"):
         list(coming)
-    wait_until(lambda: len(processes("ray::Writer")) <= before)
+    wait_until(lambda: len(processes(ray_cluster, "ray::Writer")) <= before)
 
 
 @pytest.mark.parametrize("address", ["ray://head:10001", "head", "head:x", "127.0.0.1:1", "127.0.0.1:99999"])

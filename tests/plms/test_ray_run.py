@@ -6,12 +6,15 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
-from ray_processes import processes, wait_until
+from ray_processes import processes
+from waiting import wait_until
 
 from synthgen import execute
 from synthgen.events import Event, Generated, ignore
@@ -19,6 +22,7 @@ from synthgen.recipe import make_recipe
 from synthgen.runs.folder import Resume
 
 PLMS = ("llama2", "opt")
+MARK = "SYNTHGEN_TEST_CLUSTER"
 
 
 def run(
@@ -57,11 +61,11 @@ def test_what_is_lost_is_written_again_and_nothing_twice(ray_cluster: Any, tmp_p
         batches += isinstance(event, Generated)
         if batches == 3 and isinstance(event, Generated):
             if node:
-                assert len({writer.ppid() for writer in processes("ray::Writer")}) == 2, "none is on that node"
+                nodes = {writer.ppid() for writer in processes(ray_cluster, "ray::Writer")}
+                assert len(nodes) == 2, "none is on that node"
                 ray_cluster.remove_node(node, allow_graceful=False)
             else:
-                for writer in processes("ray::Writer"):
-                    writer.kill()
+                kill(processes(ray_cluster, "ray::Writer"))
 
     assert run(tmp_path / "ray", "ray:scripted", kill) == undisturbed
     assert batches > 3
@@ -84,8 +88,7 @@ def test_a_run_begun_on_a_cluster_goes_on_without_one(ray_cluster: Any, tmp_path
 
 
 def test_a_cluster_of_our_own_makes_no_noise_and_goes_away(ray_cluster: Any, tmp_path: Path) -> None:
-    before = {raylet.pid for raylet in processes("raylet/raylet")}
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {MARK: str(tmp_path)}
     options = "--task imdb --plms llama2,opt --engine ray:scripted --samples 600 --rounds 1 --gold none".split()
     out = ["--set", "curate=false", "--out", str(tmp_path / "own")]
     done = subprocess.run(
@@ -100,4 +103,13 @@ def test_a_cluster_of_our_own_makes_no_noise_and_goes_away(ray_cluster: Any, tmp
     assert "dataset_" not in said
     assert all(line.startswith(("Loading", " ")) or "Ray" not in line for line in said.splitlines()), said
     assert digest(tmp_path / "own") == run(tmp_path / "here", "scripted")
-    wait_until(lambda: {raylet.pid for raylet in processes("raylet/raylet")} <= before)
+    wait_until(lambda: not nodes_started_with(MARK, str(tmp_path)))
+
+
+def nodes_started_with(variable: str, value: str) -> list[psutil.Process]:
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            if "raylet/raylet" in " ".join(one.info["cmdline"] or ()) and one.environ().get(variable) == value:
+                found.append(one)
+    return found

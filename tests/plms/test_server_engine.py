@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from server_parts import Asking, completion, refusal, requests, stub
+from waiting import wait_until
 
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.engines.server.engine import REVIVALS
@@ -116,7 +117,12 @@ def test_an_interrupt_leaves_nothing_behind(undisturbed: dict[str, str]) -> None
     try:
         with ScriptedServer(faults=[Fault("hang", times=4)]) as server:
             asking = Asking(server.url, in_flight=4)
-            interrupt = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+
+            def when_all_hang() -> None:
+                wait_until(lambda: len(server.seen) == 4)
+                os.kill(os.getpid(), signal.SIGINT)
+
+            interrupt = threading.Thread(target=when_all_hang)
             interrupt.start()
             with pytest.raises(KeyboardInterrupt):
                 list(asking.engine.generate(ASKED))
@@ -182,7 +188,7 @@ def test_several_servers_share_the_load(undisturbed: dict[str, str]) -> None:
     asked = requests(300)
     with ScriptedServer(latency=0.01) as one, ScriptedServer(latency=0.01) as two:
         Asking(one.url, two.url, in_flight=16).texts(asked)
-        assert min(len(one.seen), len(two.seen)) > 100
+        assert min(len(one.seen), len(two.seen)) > 50
         assert len(one.seen) + len(two.seen) == 300
 
 

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from waiting import wait_until
 
 from synthgen.errors import SynthgenError
 from synthgen.plms.engines.vllm.child import GUARD, Child, free_port
@@ -85,11 +85,11 @@ def members(session: int) -> list[int]:
     return found
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+def has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def launch(child: Child, command: Callable[[int], list[str]], log: Path, **more: object) -> int:
@@ -98,8 +98,14 @@ def launch(child: Child, command: Callable[[int], list[str]], log: Path, **more:
 
 def test_a_server_becomes_ready_and_is_gone_after_stop(server, child: Child, tmp_path: Path) -> None:
     waited: list[float] = []
-    log = tmp_path / "logs" / "llama2.log"
-    port = launch(child, server(HEALTHY), log, tell=waited.append)
+    log, told = tmp_path / "logs" / "llama2.log", tmp_path / "told"
+
+    def tell(seconds: float) -> None:
+        waited.append(seconds)
+        told.touch()
+
+    ready = f"import os\nwhile not os.path.exists({str(told)!r}): time.sleep(0.01)\n{HEALTHY}"
+    port = launch(child, server(ready), log, tell=tell)
     assert child.alive
     assert child.port == port
     assert httpx2.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
@@ -157,13 +163,10 @@ def test_a_log_that_cannot_be_written_is_one_sentence(child: Child, tmp_path: Pa
 
 
 def test_waiting_ends_after_the_timeout_and_nothing_stays(server, child: Child, tmp_path: Path) -> None:
-    pids: list[int | None] = []
     with pytest.raises(SynthgenError, match=r"not ready after 1 seconds; see .*log"):
-        child.launch(
-            server("time.sleep(600)"), os.environ, tmp_path / "log", timeout=1, tell=lambda _: pids.append(child.pid)
-        )
-    assert pids[0] is not None
-    assert not members(pids[0])
+        child.launch(server("time.sleep(600)"), os.environ, tmp_path / "log", timeout=1)
+    assert child.pid is not None
+    assert not members(child.pid)
 
 
 def test_an_interrupt_while_waiting_leaves_nothing(server, child: Child, tmp_path: Path) -> None:
@@ -181,11 +184,16 @@ def test_an_interrupt_while_waiting_leaves_nothing(server, child: Child, tmp_pat
 
 def test_an_interrupted_stop_can_be_finished(server, child: Child, tmp_path: Path) -> None:
     launch(child, server(DEAF), tmp_path / "log")
-    timer = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        child.stop()
-    timer.join()
+    # A shell starts background jobs deaf to SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(2, signal.raise_signal, [signal.SIGINT])
+    try:
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            child.stop()
+        timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert child.alive
     child.stop(timeout=0)
     assert child.pid is not None
@@ -306,7 +314,7 @@ def test_nothing_outlives_a_killed_owner(server, tmp_path: Path, whole_group: bo
         guard = psutil.Process(pid).ppid()
         (os.killpg if whole_group else os.kill)(owner.pid, signal.SIGKILL)
     wait_until(lambda: not members(pid))
-    wait_until(lambda: not psutil.pid_exists(guard) or psutil.Process(guard).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: has_ended(guard))
 
 
 def test_what_left_the_session_is_ended_too(server, child: Child, tmp_path: Path) -> None:

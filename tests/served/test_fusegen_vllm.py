@@ -36,7 +36,10 @@ def servers() -> list[psutil.Process]:
     """Return the vLLM servers this process has started, not what they have spawned."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        line = process.cmdline()
+        try:
+            line = process.cmdline()
+        except psutil.Error:
+            continue
         if any(part.endswith("launch.py") for part in line) and not any(part.endswith("guard.py") for part in line):
             found.append(process)
     return found

@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from reporting import METRICS, RECIPE
+from waiting import wait_until
 
 from synthgen.report.comparison import aggregate_rows, comparison_rows
 from synthgen.report.comparison_page import comparison_html, write_comparison
@@ -54,8 +55,7 @@ def test_a_point_of_the_chart_names_its_run(visit):
     box = chart.bounding_box()
     # 3,500 tokens at 90 %: the point in the corner of both axes, which end there.
     page.mouse.move(box["x"] + box["width"] - 18, box["y"] + 14)
-    page.wait_for_timeout(300)
-    assert chart.screenshot() != before
+    wait_until(lambda: chart.screenshot() != before)
 
 
 @pytest.mark.parametrize("context", [{}, {"viewport": {"width": 360, "height": 740}, "is_mobile": True}])

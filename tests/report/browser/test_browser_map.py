@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 from run_pages import PLMS, STEPS, alone, invented, places, run_page, step_of
+from waiting import wait_until
 
 
 def shown(page: Any) -> int:
@@ -152,8 +153,9 @@ def test_the_list_is_ordered_as_asked(visit):
     shown(page)
     page.select_option("#order", label="least confident first")
     confidence = learned["confidence"].to_pylist()
-    page.wait_for_timeout(100)
-    assert listed(page) == sorted(range(len(samples)), key=lambda index: round(confidence[index] * 65534))
+    wanted = sorted(range(len(samples)), key=lambda index: round(confidence[index] * 65534))
+    expect(page.locator("#list button").first).to_have_attribute("data-sample", str(wanted[0]))
+    assert listed(page) == wanted
 
 
 def test_samples_without_dynamics_are_listed_and_said_to_be_off_the_map(visit):
@@ -175,13 +177,18 @@ def test_colours_follow_the_choice_and_hold_all_samples(visit, colour):
     said = page.eval_on_selector_all("#legend li", "all => all.map(one => one.textContent)")
     names = {"correctness": STEPS, "PLM": PLMS, "label": ["negative", "positive"], "round": ["0", "1", "2"]}[colour]
     assert [one.split(" (")[0] for one in said] == names
-    page.wait_for_timeout(100)
-    with Image.open(io.BytesIO(page.locator("#canvas").screenshot())) as drawn:
-        colours = {pixel for _, pixel in drawn.convert("RGB").getcolors(1 << 24)}
-    for swatch in page.locator("#legend .swatch").all():
-        said = swatch.evaluate("one => getComputedStyle(one).backgroundColor.match(/[0-9]+/g).map(Number)")
-        empty = " (0)" in swatch.evaluate("one => one.parentElement.textContent")
-        assert empty or any(math.dist(said, colour) < 60 for colour in colours)
+    used = [
+        swatch.evaluate("one => getComputedStyle(one).backgroundColor.match(/[0-9]+/g).map(Number)")
+        for swatch in page.locator("#legend .swatch").all()
+        if " (0)" not in swatch.evaluate("one => one.parentElement.textContent")
+    ]
+
+    def drawn() -> bool:
+        with Image.open(io.BytesIO(page.locator("#canvas").screenshot())) as picture:
+            pixels = {pixel for _, pixel in picture.convert("RGB").getcolors(1 << 24)}
+        return all(any(math.dist(colour, pixel) < 60 for pixel in pixels) for colour in used)
+
+    wait_until(drawn)
 
 
 def test_many_names_share_a_colour_and_so_do_samples_without_one(visit):

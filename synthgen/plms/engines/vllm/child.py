@@ -18,6 +18,8 @@ from synthgen.plms.engines.vllm.last_words import advice, last_words, tail
 
 GUARD = Path(__file__).with_name("guard.py")
 _TAKEN = "address already in use"
+_REPORT = 10.0
+"""Seconds in which the guard tells how a server ended; it has little left to do then."""
 
 
 def free_port() -> int:
@@ -192,7 +194,7 @@ class Child:
         status, guard = None, self._guard
         if guard is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                status = guard.wait(1)
+                status = guard.wait(_REPORT)
         if status is not None and status > 128:
             return f"signal {status - 128} without a word"
         return "without a word" if status is None else f"exit status {status} without a word"
