@@ -46,8 +46,9 @@ def _rounds(
 ) -> None:
     curator = Curator(parts.task, enabled=recipe.curate)
     reserve = Reserve(parts.pool, parts.task, recipe.seed) if parts.pool else None
-    # A private method remembers more than samples: what was voted, and what of the budget is left.
-    known = parts.vault is None
+    # A private method remembers more than samples: what was voted, and what of the budget is left; and some STMs make
+    # the features of a text together with those that are new with it.
+    known = parts.vault is None and not parts.stm.batched
     demonstrations = restore_rounds(run, so_far, curator, reserve, observe) if known else []
     for number in range(len(so_far.fits), recipe.rounds + 1):
         demonstrations = _round(recipe, parts, run, room, number, demonstrations, curator, reserve, so_far, observe)

@@ -10,7 +10,7 @@ from synthgen.tasks.task import Task
 
 
 class Shelf:
-    """Holds them in memory. An STM starts anew in each run; what it keeps is what a text alone decides."""
+    """Holds them in memory. An STM starts anew in each run; one is shared where what it keeps is each text's alone."""
 
     def __init__(self) -> None:
         self._stms: dict[Any, STM] = {}
@@ -19,9 +19,12 @@ class Shelf:
     def stm(self, recipe: Recipe) -> STM:
         """Return the recipe's STM. Raises ``UserError`` as ``make_stm``."""
         key = recipe.stm, repr(sorted(recipe.stm_options.items())), recipe.seed if _seeded(recipe.stm) else None
-        if key not in self._stms:
-            self._stms[key] = make_stm(recipe.stm, seed=recipe.seed, options=recipe.stm_options)
-        return self._stms[key]
+        if key in self._stms:
+            return self._stms[key]
+        stm = make_stm(recipe.stm, seed=recipe.seed, options=recipe.stm_options)
+        if not stm.batched:
+            self._stms[key] = stm
+        return stm
 
     def gold(self, recipe: Recipe, task: Task) -> Gold | None:
         """Return the recipe's gold data. Raises ``UserError`` as ``load_gold``."""

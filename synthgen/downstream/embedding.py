@@ -20,6 +20,8 @@ class EmbeddingSTM(HeadSTM):
     texts it was encoded with. Raises ``UserError`` where the package or the model is missing.
     """
 
+    batched = True
+
     def __init__(self, model: str) -> None:
         self.name = f"embedding:{model}"
         self._embedder = SentenceEmbedder(model, wanted_by=f"STM {self.name}")

@@ -134,6 +134,8 @@ def fit_head(
 class HeadSTM:
     """The trainings of an STM that is a linear head on fixed features: what the convex STMs share."""
 
+    batched = False
+
     def fit(
         self,
         features: Features,

@@ -56,6 +56,8 @@ class STM(Protocol):
     """A small task model. All fits after one ``start`` share its feature space and its initial parameters."""
 
     name: str
+    batched: bool
+    """Whether the last bits of a text's features depend on the texts that were new together with it."""
 
     def start(self, texts: Sequence[str]) -> Features:
         """Fix the feature space on ``texts`` (their labels are not looked at) and return their features.

@@ -31,6 +31,7 @@ class EncoderSTM:
     """
 
     Options = EncoderOptions
+    batched = False
 
     def __init__(self, model: str, *, seed: int, options: EncoderOptions | None = None) -> None:
         self.name = f"encoder:{model}"
