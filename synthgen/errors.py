@@ -60,6 +60,8 @@ def refused(error: BaseException) -> str | None:
             )
     if not isinstance(error, OSError):
         return None
+    if error.errno == errno.ELOOP:
+        return f"{error.filename} is a link, and what a run writes goes through none; remove it."
     if error.errno == errno.EROFS:
         return f"{error.filename or 'The disk'} is on a disk that is read-only; choose another --out."
     if error.errno in _DENIED and error.filename:

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "synthgen"
 # Lowest first; a room imports from its own row and from rows before it.
 ROWS = [
-    {"errors", "records", "prompt", "seeds", "text", "events", "licences", "samples", "aside", "blocks"},
+    {"errors", "records", "prompt", "seeds", "text", "events", "licences", "samples", "aside", "blocks", "links"},
     {"recipe", "tasks"},
     {"plms", "spread", "downstream", "curate", "embedders", "privacy"},
     {"quality"},

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from zlib import crc32
 
 from synthgen.errors import SynthgenError, UserError
+from synthgen.links import unlinked
 from synthgen.privacy.accounting import gaussian_epsilon, zcdp_epsilon
 
 
@@ -135,7 +136,7 @@ def write_durably(path: Path, value: dict[str, Any]) -> None:
     value = {**value, "crc32": _checksum(value)}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(partial_name(path.name))
-    with partial.open("w", encoding="utf-8") as file:
+    with open(partial, "w", encoding="utf-8", opener=unlinked) as file:
         file.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from synthgen.report.wording import shorten
+from synthgen.runs.files import writing
 
 # Okabe & Ito's colours, distinguishable with every common colour vision; yellow is left out, it fades on white.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
@@ -59,11 +60,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write ``figure`` in the format of the suffix of ``path``, creating its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with house_style(), catch_warnings():
+    with writing(path) as file, house_style(), catch_warnings():
         # A PLM or label named in a script that the bundled font lacks is drawn with boxes: no reason to stop a run.
         filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
-        figure.savefig(path, dpi=DPI)
+        figure.savefig(file, format=path.suffix.removeprefix("."), dpi=DPI)
 
 
 def notice(axes: Any, text: str) -> None:

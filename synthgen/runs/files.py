@@ -25,7 +25,9 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with naming(path, partial):
-            with partial.open("wb") as file:
+            # What is there of that name is left over from a crash, or a link that somebody has put there.
+            partial.unlink(missing_ok=True)
+            with partial.open("xb") as file:
                 yield file
                 file.flush()
                 # Before it takes the name: or a power cut may leave an empty file of that name.

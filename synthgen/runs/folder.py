@@ -9,6 +9,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from synthgen.errors import UserError
+from synthgen.links import unlinked
 from synthgen.methods.base import Demonstration
 from synthgen.plms.catalog import PLM
 from synthgen.recipe import Recipe, is_scripted, read_recipe
@@ -109,7 +110,7 @@ class RunFolder:
     def log(self, message: str) -> None:
         """Append a line with the time (UTC) to ``log.txt``."""
         path = self.path / "log.txt"
-        with naming(path), path.open("a", encoding="utf-8") as file:
+        with naming(path), open(path, "a", encoding="utf-8", opener=unlinked) as file:
             file.write(f"{_now()} {message}\n")
 
     def _stamp(self, status: Status) -> None:

@@ -10,6 +10,7 @@ from time import monotonic
 from zlib import crc32
 
 from synthgen.errors import SynthgenError
+from synthgen.links import unlinked
 from synthgen.plms.engines.base import Engine
 from synthgen.records import Completion, Request
 from synthgen.runs.files import naming, sync_folder
@@ -92,7 +93,7 @@ class Journal:
         rows = [{"key": key, **asdict(completion)} for key, completion in answered]
         line = _sealed(json.dumps(rows, ensure_ascii=False).encode()) + b"\n"
         torn, self._torn = self._torn, True
-        with naming(self._path), self._path.open("ab") as file:
+        with naming(self._path), open(self._path, "ab", opener=unlinked) as file:
             file.write(b"\n" + line if torn else line)
         self._torn, self._unforced = False, True
         if monotonic() - self._forced >= SECONDS_UNFORCED:

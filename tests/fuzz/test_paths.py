@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from hostile_places import imdb, pairs
 
 from synthgen.api import fusegen
-from synthgen.errors import SynthgenError, UserError
+from synthgen.errors import SynthgenError, UserError, refused
 from synthgen.hub.names import check_names
 from synthgen.plms.resolve import can_name, resolve_plms
 from synthgen.pool import read_pool
@@ -137,16 +138,36 @@ def test_out_is_where_the_run_goes_and_nothing_else_is(tmp_path: Path, monkeypat
     assert files(tmp_path / "a" / "full") == {"mine.txt"}
 
 
-def test_a_run_that_is_a_link_elsewhere_stays_in_itself(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fusegen("imdb", ["gpt2"], out=tmp_path_factory.mktemp("written") / "run", **SMALL).path
+
+
+REPLACED = [
+    "manifest.json", ".manifest.json.partial", "metrics.json", "rounds/00/samples.jsonl", "rounds/00/state.json",
+    "rounds/00/.state.npz.partial", "dataset/train.parquet", "dataset/README.md", "dataset/.train.parquet.partial",
+    "plots/cartography.png", "plots/cartography.pdf", "report.html",
+]  # fmt: skip
+APPENDED = ["log.txt", "rounds/00/completions/gpt2.jsonl"]
+
+
+@pytest.mark.parametrize("name", REPLACED + APPENDED)
+def test_a_run_that_is_a_link_elsewhere_stays_in_itself(name: str, written: Path, tmp_path: Path) -> None:
     """What a run folder's links point to is not written to."""
-    fusegen("imdb", ["gpt2"], out=tmp_path / "run", **SMALL)
+    shutil.copytree(written, run := tmp_path / "run")
     victim = tmp_path / "victim.json"
     victim.write_text("untouched", encoding="utf-8")
-    manifest = tmp_path / "run" / "manifest.json"
-    manifest.unlink()
-    manifest.symlink_to(victim)
-    with contextlib.suppress(SynthgenError):
-        fusegen("imdb", ["gpt2"], out=tmp_path / "run", resume="always", **SMALL)
+    # Something to do in every stage.
+    (run / "rounds" / "00" / "SHA256SUMS").unlink()
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(victim)
+    if name in APPENDED:
+        with pytest.raises(OSError, match="symbolic links") as raised:
+            fusegen("imdb", ["gpt2"], out=run, resume="always", **SMALL)
+        assert refused(raised.value) == f"{run / name} is a link, and what a run writes goes through none; remove it."
+    else:
+        with contextlib.suppress(SynthgenError):
+            fusegen("imdb", ["gpt2"], out=run, resume="always", **SMALL)
     assert victim.read_text(encoding="utf-8") == "untouched"
 
 

@@ -14,6 +14,7 @@ import httpx2
 import psutil
 
 from synthgen.errors import SynthgenError
+from synthgen.links import unlinked
 from synthgen.plms.engines.vllm.last_words import advice, last_words, tail
 
 GUARD = Path(__file__).with_name("guard.py")
@@ -103,7 +104,7 @@ class Child:
             self._log, self.port, self.pid, self._leader = log, port, None, None
             try:
                 log.parent.mkdir(parents=True, exist_ok=True)
-                with log.open("ab") as file:
+                with open(log, "ab", opener=unlinked) as file:
                     self._since = file.tell()
                     self._guard = subprocess.Popen(
                         [sys.executable, "-I", "-S", str(GUARD), *command],
