@@ -14,8 +14,9 @@ from waiting import wait_until
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines import open_engine
-from synthgen.plms.engines.ray import cluster
+from synthgen.plms.engines.ray import cluster, table, writer
 from synthgen.plms.engines.ray.engine import RayEngine
+from synthgen.plms.engines.ray.stream import tables_of
 from synthgen.plms.engines.vllm.flags import Slot
 from synthgen.plms.resolve import resolve_plm
 from synthgen.prompt import Prompt
@@ -70,6 +71,38 @@ def test_a_killed_writer_loses_nothing(ray_cluster: Any) -> None:
         # Both at once: nobody is left to take over until one is back.
         kill(processes(ray_cluster, "ray::Writer"))
         assert by_request(engine.generate(asked)) == wanted
+
+
+def test_batches_wait_for_writers_but_not_for_ever(ray_cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that only one node had room for, and that node is gone: Ray goes on looking for another."""
+    import ray
+
+    monkeypatch.setattr(writer, "PATIENCE", 2.0)
+    node = ray_cluster.add_node(num_cpus=1, resources={"rare": 1}, object_store_memory=100 * 2**20)
+    lost = ray.remote(max_restarts=-1, num_cpus=0, resources={"rare": 1})(writer.Writer).remote(
+        PLMS["scripted"], "scripted", 1
+    )
+    others = {one.pid for one in processes(ray_cluster, "ray::Writer")}
+    ray.get(lost.ready.remote())
+    there = [one for one in processes(ray_cluster, "ray::Writer") if one.pid not in others]
+    ray_cluster.remove_node(node, allow_graceful=False)
+    kill(there)  # what its node's end has not reached yet
+    wait_until(lambda: not any(one.is_running() for one in there))
+    (answer,) = table.answers_of(writer.ask(table.asked([requests(3)]), [lost], "opt"))
+    assert answer.failed == "The cluster has lost all that wrote for opt; go on with --resume."
+    ray.kill(lost, no_restart=True)
+    (answer,) = table.answers_of(writer.ask(table.asked([requests(3)]), [lost], "opt"))
+    assert answer.failed == "opt was stopped at its work; go on with --resume."
+
+
+def test_a_pipeline_that_fails_is_one_sentence(ray_cluster: Any) -> None:
+    import ray.data
+
+    def fail(given: Any) -> Any:
+        raise RuntimeError("several\nlines")
+
+    with pytest.raises(SynthgenError, match=r"^The cluster failed at the work \(.*several.*go on with --resume\.$"):
+        list(tables_of(lambda: ray.data.range(4).map_batches(fail)))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ray_processes import processes
+from ray_processes import kill, processes
 from waiting import wait_until
 
 from synthgen import execute
@@ -56,7 +56,7 @@ def test_what_is_lost_is_written_again_and_nothing_twice(ray_cluster: Any, tmp_p
     node = ray_cluster.add_node(num_cpus=2, object_store_memory=100 * 2**20) if loss == "node" else None
     batches = 0
 
-    def kill(event: Event) -> None:
+    def strike(event: Event) -> None:
         nonlocal batches
         batches += isinstance(event, Generated)
         if batches == 3 and isinstance(event, Generated):
@@ -65,9 +65,11 @@ def test_what_is_lost_is_written_again_and_nothing_twice(ray_cluster: Any, tmp_p
                 assert len(nodes) == 2, "none is on that node"
                 ray_cluster.remove_node(node, allow_graceful=False)
             else:
-                kill(processes(ray_cluster, "ray::Writer"))
+                writers = processes(ray_cluster, "ray::Writer")
+                assert writers
+                kill(writers)
 
-    assert run(tmp_path / "ray", "ray:scripted", kill) == undisturbed
+    assert run(tmp_path / "ray", "ray:scripted", strike) == undisturbed
     assert batches > 3
     counts = answers(tmp_path / "ray")
     assert counts == answers(tmp_path / "here")
@@ -88,28 +90,46 @@ def test_a_run_begun_on_a_cluster_goes_on_without_one(ray_cluster: Any, tmp_path
 
 
 def test_a_cluster_of_our_own_makes_no_noise_and_goes_away(ray_cluster: Any, tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {MARK: str(tmp_path)}
-    options = "--task imdb --plms llama2,opt --engine ray:scripted --samples 600 --rounds 1 --gold none".split()
-    out = ["--set", "curate=false", "--out", str(tmp_path / "own")]
     done = subprocess.run(
-        [sys.executable, "-m", "synthgen", "fusegen", *options, *out],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
+        on_its_own(tmp_path / "own"), env=marked(tmp_path), capture_output=True, text=True, check=True
     )
     said = done.stdout + done.stderr
     assert "WARN" not in said.upper()
     assert "dataset_" not in said
     assert all(line.startswith(("Loading", " ")) or "Ray" not in line for line in said.splitlines()), said
     assert digest(tmp_path / "own") == run(tmp_path / "here", "scripted")
-    wait_until(lambda: not nodes_started_with(MARK, str(tmp_path)))
+    wait_until(lambda: not nodes_of(tmp_path))
 
 
-def nodes_started_with(variable: str, value: str) -> list[psutil.Process]:
+def test_a_killed_run_takes_its_own_cluster_along_and_goes_on(ray_cluster: Any, tmp_path: Path) -> None:
+    out = tmp_path / "own"
+    with subprocess.Popen(on_its_own(out), env=marked(tmp_path), stderr=subprocess.DEVNULL) as killed:
+        wait_until(lambda: bool(answers(out)) or killed.poll() is not None, seconds=300)
+        killed.kill()
+    kept = answers(out)
+    assert kept
+    wait_until(lambda: not nodes_of(tmp_path))
+    again = run(out, "scripted", resume="always")
+    assert again == run(tmp_path / "here", "scripted")
+    assert set(answers(out).values()) == {1}
+
+
+def on_its_own(out: Path) -> list[str]:
+    """Return the command of the run that ``run`` makes, on a cluster that it starts for itself."""
+    options = "--task imdb --plms llama2,opt --engine ray:scripted --samples 600 --rounds 1 --gold none".split()
+    return [sys.executable, "-m", "synthgen", "fusegen", *options, "--set", "curate=false", "--out", str(out)]
+
+
+def marked(folder: Path) -> dict[str, str]:
+    """Return the environment of such a command, with a mark that its nodes have too."""
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {MARK: str(folder)}
+
+
+def nodes_of(folder: Path) -> list[psutil.Process]:
+    """Return the nodes that a command marked with ``folder`` has started."""
     found = []
     for one in psutil.process_iter(["cmdline"]):
         with suppress(psutil.Error):
-            if "raylet/raylet" in " ".join(one.info["cmdline"] or ()) and one.environ().get(variable) == value:
+            if "raylet/raylet" in " ".join(one.info["cmdline"] or ()) and one.environ().get(MARK) == str(folder):
                 found.append(one)
     return found

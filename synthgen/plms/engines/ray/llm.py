@@ -10,6 +10,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
+from synthgen.blocks import in_blocks
 from synthgen.errors import SynthgenError, UserError
 from synthgen.plms.catalog import PLM
 from synthgen.plms.engines.prompts import Prompts, context_of
@@ -20,6 +24,18 @@ from synthgen.records import Completion, Request, Sampling
 
 BATCH = 64
 """Requests that a replica is handed at once; it has many such at work."""
+
+_SAMPLING = {
+    "temperature": pa.float64(),
+    "top_p": pa.float64(),
+    "max_tokens": pa.int64(),
+    "stop": pa.list_(pa.string()),
+    "include_stop_str_in_output": pa.bool_(),
+    "seed": pa.int64(),
+}
+_REQUESTS = pa.schema(
+    {"id": pa.string(), "tokens": pa.list_(pa.int32()), "sampling": pa.struct(list(_SAMPLING.items()))}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +76,12 @@ class RayLlmEngine:
         if not asked:
             return
         sent = {name: self._prompts.sent(request) for name, request in asked.items()}
-        rows = [
-            {"id": name, "tokens": list(sent[name].tokens), "sampling": _sampling(request)}
-            for name, request in asked.items()
+        blocks = [
+            _table(some, [sent[request.id].tokens for request in some]) for some in in_blocks(asked.values(), BATCH)
         ]
         with self._stay.work():
-            processor, blocks = _built(self._config()), -(-len(rows) // BATCH)
-            for row in rows_of(lambda: processor(ray.data.from_items(rows, override_num_blocks=blocks))):
+            processor = _built(self._config())
+            for row in rows_of(lambda: processor(ray.data.from_arrow(blocks))):
                 if self._stay.over:
                     raise SynthgenError(f"{self._plm.name} was stopped at its work; go on with --resume.")
                 yield _completion(row, asked[row["id"]], sent[row["id"]].dropped)
@@ -172,6 +187,15 @@ def _prompts(plm: PLM) -> tuple[Prompts, int | None]:
     longest = min(context or LONGEST_BY_DEFAULT, plm.serving.max_model_len or LONGEST_BY_DEFAULT)
     readable = config.get_text_config().vocab_size
     return Prompts(plm, tokenizer, readable=readable, context=longest, room_for_text=True), context
+
+
+def _table(requests: Sequence[Request], tokens: Sequence[Sequence[int]]) -> pa.Table:
+    """Return requests as Ray Data passes them on: 4 bytes a token of a prompt."""
+    rows = [
+        {"id": request.id, "tokens": np.asarray(ids, dtype=np.int32), "sampling": _sampling(request)}
+        for request, ids in zip(requests, tokens, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=_REQUESTS)
 
 
 def _sampling(request: Request) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from synthgen.errors import SynthgenError
+
 _sealing = threading.Lock()
 """A pipeline takes its settings from what is current in the whole process when it is made."""
 
@@ -11,9 +13,10 @@ _sealing = threading.Lock()
 def tables_of(make: Callable[[], Any]) -> Generator[Any, None, None]:
     """Yield the Arrow tables of the dataset that ``make`` returns, block by block, in the order in which they come.
 
-    Closing the iterator stops the work. Raises what the pipeline raises: no block that failed is left out.
+    Closing the iterator stops the work. Raises ``SynthgenError`` where the pipeline fails: no block is left out.
     """
     from ray.data import DataContext
+    from ray.exceptions import RayError
 
     with _sealing:
         context = DataContext.get_current().copy()
@@ -26,6 +29,8 @@ def tables_of(make: Callable[[], Any]) -> Generator[Any, None, None]:
     tables: Any = iter(dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
     try:
         yield from tables
+    except RayError as error:
+        raise SynthgenError(f"The cluster failed at the work ({error}); go on with --resume.") from error
     finally:
         tables.close()
 
