@@ -94,4 +94,4 @@ def _click_exit(error: Exception) -> int | None:
 
 
 def _say(sentence: str) -> None:
-    sys.stderr.write(f"Error: {sentence}\n")
+    sys.stderr.write(f"Error: {SynthgenError(sentence)}\n")

@@ -44,8 +44,11 @@ class SharedRows:
         return SharedRows, (self.csr(),)
 
     def __getitem__(self, rows: Any) -> "SharedRows":
-        whole = np.arange(self._matrix.shape[0]) if self._rows is None else self._rows
-        return SharedRows(self._matrix, whole[rows])
+        if self._rows is not None:
+            return SharedRows(self._matrix, self._rows[rows])
+        if isinstance(rows, np.ndarray) and rows.dtype.kind == "i" and (not len(rows) or rows.min() >= 0):
+            return SharedRows(self._matrix, rows)
+        return SharedRows(self._matrix, np.arange(self._matrix.shape[0])[rows])
 
     def __matmul__(self, other: FloatArray) -> FloatArray:
         if self._rows is None:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +37,24 @@ def test_rows_of_rows_are_rows_of_the_whole() -> None:
     whole = sparse(20)
     some = SharedRows(whole)[np.arange(4, 20)][np.array([3, 0, 3])]
     np.testing.assert_array_equal(matrix(some).toarray(), whole[[7, 4, 7]].toarray())
+
+
+@pytest.mark.parametrize(
+    "rows", [np.array([-1, 3]), np.arange(20) % 3 == 0, slice(2, 9, 3), np.empty(0, int), np.array([5, 2], np.int32)]
+)
+def test_rows_are_taken_as_of_a_matrix(rows: object) -> None:
+    whole = sparse(20)
+    np.testing.assert_array_equal(matrix(SharedRows(whole)[rows]).toarray(), whole[rows].toarray())
+
+
+def test_taking_a_few_rows_of_many_makes_nothing_as_long_as_they_are() -> None:
+    features, few = SharedRows(csr_matrix((1_000_000, 3))), np.arange(8)
+    tracemalloc.start()
+    try:
+        features[few]
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 MOST, FEW, MIXED = np.arange(60) != 7, np.arange(60) < 20, np.arange(60) % 3 == 0

@@ -81,6 +81,22 @@ def test_what_the_command_line_says_cannot_drive_a_terminal(
     assert shown.count("\n") <= 2
 
 
+def test_what_nobody_expected_cannot_either(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("ray::Writer\n  File x\n\x1b[31m" + "y" * 5000)
+
+    monkeypatch.setattr("synthgen.cli.app.app", fail)
+    with pytest.raises(SystemExit) as ended:
+        main(["fusegen"])
+    assert ended.value.code == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("Error: synthgen failed unexpectedly (RuntimeError: ray::Writer")
+    assert shown.rstrip("\n").isprintable()
+    assert len(shown) < 1_100
+
+
 def test_a_sentence_about_a_long_text_is_short(tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
     task = load_task("imdb").model_dump(mode="json")
