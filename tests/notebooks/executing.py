@@ -39,6 +39,8 @@ def execute(path: Path, *, cwd: Path, home: Path, runs: Path) -> Any:
             kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(home / "kernels")], ensure_native_kernel=False),
             transport="ipc",
             connection_file=str(Path(sockets) / "kernel.json"),
+            # A kernel that is slow to end is waited for: of itself the manager forgets it after five seconds.
+            shutdown_wait_time=float(PATIENCE),
         )
         client = NotebookClient(notebook, km=manager, timeout=PATIENCE, resources={"metadata": {"path": str(cwd)}})
         # Of itself nbclient leaves a kernel whose manager it was given running.
