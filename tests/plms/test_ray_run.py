@@ -6,14 +6,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from ray_processes import kill, processes
+from ray_processes import kill, nodes_marked, processes
 from waiting import wait_until
 
 from synthgen import execute
@@ -98,17 +96,18 @@ def test_a_cluster_of_our_own_makes_no_noise_and_goes_away(ray_cluster: Any, tmp
     assert "dataset_" not in said
     assert all(line.startswith(("Loading", " ")) or "Ray" not in line for line in said.splitlines()), said
     assert digest(tmp_path / "own") == run(tmp_path / "here", "scripted")
-    wait_until(lambda: not nodes_of(tmp_path))
+    wait_until(lambda: not nodes_marked(MARK, str(tmp_path)))
 
 
 def test_a_killed_run_takes_its_own_cluster_along_and_goes_on(ray_cluster: Any, tmp_path: Path) -> None:
     out = tmp_path / "own"
     with subprocess.Popen(on_its_own(out), env=marked(tmp_path), stderr=subprocess.DEVNULL) as killed:
-        wait_until(lambda: bool(answers(out)) or killed.poll() is not None, seconds=300)
+        # By their sizes: a line that is being written cannot be read yet.
+        journals = "rounds/*/completions/*.jsonl"
+        wait_until(lambda: any(path.stat().st_size for path in out.glob(journals)), seconds=300)
         killed.kill()
-    kept = answers(out)
-    assert kept
-    wait_until(lambda: not nodes_of(tmp_path))
+    assert answers(out)
+    wait_until(lambda: not nodes_marked(MARK, str(tmp_path)))
     again = run(out, "scripted", resume="always")
     assert again == run(tmp_path / "here", "scripted")
     assert set(answers(out).values()) == {1}
@@ -123,13 +122,3 @@ def on_its_own(out: Path) -> list[str]:
 def marked(folder: Path) -> dict[str, str]:
     """Return the environment of such a command, with a mark that its nodes have too."""
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {MARK: str(folder)}
-
-
-def nodes_of(folder: Path) -> list[psutil.Process]:
-    """Return the nodes that a command marked with ``folder`` has started."""
-    found = []
-    for one in psutil.process_iter(["cmdline"]):
-        with suppress(psutil.Error):
-            if "raylet/raylet" in " ".join(one.info["cmdline"] or ()) and one.environ().get(MARK) == str(folder):
-                found.append(one)
-    return found
